@@ -1,0 +1,1 @@
+"""Probe structures, levels of theory, calculations and convex hulls."""

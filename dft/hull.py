@@ -1,0 +1,118 @@
+"""Entries at one level of theory -> phase diagram, energy above the hull, decomposition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition
+from pymatgen.entries.computed_entries import ComputedEntry
+
+#: Where an entry carries the identity of its level of theory: ``entry.data[LEVEL_KEY]``.
+LEVEL_KEY = "level_of_theory"
+
+Entry = ComputedEntry | PDEntry
+
+
+@dataclass(frozen=True)
+class HullPoint:
+    """One entry seen against the hull.
+
+    Attributes:
+        formula: Formula as it was given, such as ``Li3SnS3Cl``.
+        energy_per_atom: Total energy, eV/atom.
+        e_above_hull: Distance from the hull of all entries, eV/atom, never negative.
+        e_above_competing: Distance from the hull of the competing phases alone, eV/atom; negative for a new
+            phase that is more stable than every mixture of them.
+        decomposition: Formulas of the phases it decomposes into and their fractions of atoms (hull of all entries).
+        competing_decomposition: The same among the competing phases alone.
+    """
+
+    formula: str
+    energy_per_atom: float
+    e_above_hull: float
+    e_above_competing: float
+    decomposition: dict[str, float]
+    competing_decomposition: dict[str, float]
+
+
+def build_phase_diagram(entries: Sequence[Entry], level: str | None = None) -> PhaseDiagram:
+    """Phase diagram of entries that all share one level of theory.
+
+    Args:
+        entries: Total energies in eV. Entries with `LEVEL_KEY` in their data are checked; an entry without it is
+            taken to be at `level`.
+        level: Identity of the level of theory that the hull is for; only needed to name it in an error.
+
+    Raises:
+        ValueError: If two levels of theory meet, an energy is not finite, or an element has no reference entry.
+    """
+    if not entries:
+        raise ValueError("no entries: a hull needs at least one reference entry per element")
+    levels = {_level(entry) for entry in entries} - {None}
+    if len(levels) > 1:
+        raise ValueError(f"one hull, one level of theory: entries at {sorted(map(str, levels))} cannot be mixed")
+    for entry in entries:
+        if not np.isfinite(entry.energy):
+            raise ValueError(f"the energy of {entry.composition.reduced_formula} is {entry.energy}, not a number")
+    elements = {element for entry in entries for element in entry.composition.elements}
+    referenced = {entry.composition.elements[0] for entry in entries if entry.composition.is_element}
+    missing = sorted(str(element) for element in elements - referenced)
+    if missing:
+        at_level = f" at level {level or next(iter(levels))}" if level or levels else ""
+        raise ValueError(f"no elemental reference entry for {missing}{at_level}")
+    return PhaseDiagram(list(entries))
+
+
+def hull_points(probes: Sequence[Entry], competing: Sequence[Entry], level: str | None = None) -> list[HullPoint]:
+    """Energies above the hull of probes, with the probes in the hull and against the competing phases alone.
+
+    Args:
+        probes: Entries of probe structures; several may share a composition.
+        competing: Entries of the competing phases, elements included, at the same level of theory.
+        level: Identity of the level, for error messages.
+
+    Returns:
+        One point per probe, in their order.
+
+    Raises:
+        ValueError: As `build_phase_diagram`.
+    """
+    everything = build_phase_diagram([*competing, *probes], level)
+    alone = build_phase_diagram(competing, level)
+    return [_hull_point(probe, everything, alone) for probe in probes]
+
+
+def _hull_point(probe: Entry, everything: PhaseDiagram, alone: PhaseDiagram) -> HullPoint:
+    decomposition, e_above_hull = everything.get_decomp_and_e_above_hull(probe)
+    competing_decomposition, e_above_competing = alone.get_decomp_and_e_above_hull(
+        probe, allow_negative=True, check_stable=False
+    )
+    return HullPoint(
+        formula=probe.composition.reduced_formula,
+        energy_per_atom=float(probe.energy_per_atom),
+        e_above_hull=max(0.0, float(e_above_hull)),
+        e_above_competing=float(e_above_competing),
+        decomposition=_by_formula(decomposition),
+        competing_decomposition=_by_formula(competing_decomposition),
+    )
+
+
+def lowest_per_composition(entries: Sequence[Entry]) -> list[Entry]:
+    """The entry of lowest energy per atom at each reduced composition, in order of first appearance."""
+    best: dict[Composition, Entry] = {}
+    for entry in entries:
+        key = entry.composition.fractional_composition
+        if key not in best or entry.energy_per_atom < best[key].energy_per_atom:
+            best[key] = entry
+    return list(best.values())
+
+
+def _level(entry: Entry) -> str | None:
+    return getattr(entry, "data", {}).get(LEVEL_KEY) if isinstance(entry, ComputedEntry) else None
+
+
+def _by_formula(decomposition: dict) -> dict[str, float]:
+    return {entry.composition.reduced_formula: round(float(x), 6) for entry, x in decomposition.items() if x > 1e-6}

@@ -1,0 +1,1 @@
+"""Ways of building probe structures, one file each."""
