@@ -79,8 +79,8 @@ class FieldRecord:
         probes: One row per probe calculation: composition, formula, state, reason, e_above_hull, e_above_competing,
             energy_per_atom (all eV/atom), decomposition, competing_decomposition (dictionaries formula -> fraction of
             atoms), n_atoms, n_structures, generator, structure (pymatgen dictionary), max_force, cpu_s, hash, output.
-        competing: One row per competing phase: formula, state, reason, energy_per_atom, e_above_hull (eV/atom, among the
-            competing phases), generator, structure, hash.
+        competing: One row per competing phase: formula, state, reason, energy_per_atom, e_above_hull (eV/atom,
+            among the competing phases), generator, structure, hash.
     """
 
     phase_field: str
