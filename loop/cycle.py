@@ -1,0 +1,273 @@
+"""One cycle of the loop: rank, choose, build, compute, judge. Each step is recorded before the next begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dft.competing import CompetingSettings, build_competing
+from dft.compositions import neutral_compositions, spread_compositions
+from dft.execute import LocalExecutor, Outcome, Task, run_flow
+from dft.levels import LevelOfTheory, level
+from dft.probes import ProbeSettings, ProbeStructure, build_probes
+from dft.workflows import ScreeningMaker, structure_hash
+from loop.acquisition import choose_fields
+from loop.campaign import Calculation, Campaign
+from loop.errors import RunError, UserError
+from loop.feedback import MEV, judge, left_out, training_fields
+from loop.field_hull import field_hull
+from loop.progress import Reporter
+from loop.records import Role
+from vae import PhaseField
+from vae.datasets import KnownFields, known_formulas, known_phase_fields, read_phase_fields
+
+
+@dataclass
+class Cycle:
+    """One pass of the loop over a campaign.
+
+    Attributes:
+        campaign: Where everything is recorded.
+        number: From 1.
+        executor: Where calculations run.
+        reporter: Where progress is shown.
+    """
+
+    campaign: Campaign
+    number: int
+    executor: LocalExecutor
+    reporter: Reporter
+
+    def run(self) -> None:
+        """Bring the cycle to its end from wherever it stands."""
+        self.campaign.begin_cycle(self.number)
+        self.rank()
+        for phase_field in self.propose():
+            self.plan(phase_field)
+            self.compute(phase_field)
+            self.judge(phase_field)
+        self.campaign.complete_cycle(self.number, {})
+
+    @cached_property
+    def level(self) -> LevelOfTheory:
+        """The level of theory of every energy of the campaign."""
+        return level(self.campaign.settings.level_of_theory)
+
+    @cached_property
+    def known(self) -> KnownFields:
+        """The known phase fields, before anything that the campaign found."""
+        return load_known(self.campaign)
+
+    def rank(self) -> None:
+        """Train on what is known by now and rank the candidates."""
+        if not self.campaign.ranking(self.number).empty:
+            return
+        from vae.ranking import make_ranker, rank
+
+        settings = self.campaign.settings
+        earlier = [v for v in self.campaign.verdicts() if v["cycle"] < self.number]
+        training = training_fields(self.known.fields, earlier, settings.feedback)
+        candidates = settings.candidates.enumerate(left_out(self.known.fields, earlier, settings.feedback))
+        if not candidates:
+            raise UserError("no candidate fields are left; widen `candidates` in the configuration")
+        self.reporter.say(f"cycle {self.number}: training on {len(training)} fields, ranking {len(candidates)}")
+        with self._timed("training"), self.reporter.counting("training", 100) as advance:
+            ranker = make_ranker(settings.ranker.name, seed=settings.seed)
+            ranker.fit(training, progress=lambda done, total: advance(done * 100 // max(total, 1)))
+        with self._timed("ranking"):
+            ranking = rank(ranker, candidates, training)
+            checkpoint = self.campaign.folder / "checkpoints" / f"cycle-{self.number}.pt"
+            checkpoint.parent.mkdir(exist_ok=True)
+            ranker.save(checkpoint)
+        self.campaign.record_ranking(self.number, ranking.table, ranking.diagnostics, len(training))
+
+    def propose(self) -> list[PhaseField]:
+        """Choose the fields of this cycle."""
+        proposals = self.campaign.proposals(self.number)
+        if not proposals:
+            explored = {verdict["phase_field"] for verdict in self.campaign.verdicts()}
+            ranking = self.campaign.ranking(self.number)
+            proposals = choose_fields(ranking, explored, self.campaign.settings.fields_per_cycle)
+            if not proposals:
+                raise UserError("every candidate field has been explored; widen `candidates` in the configuration")
+            self.campaign.record_proposals(self.number, proposals)
+        for name, reason in proposals.items():
+            self.reporter.say(f"cycle {self.number}: exploring {name}: {reason}")
+        return [PhaseField.parse(name) for name in proposals]
+
+    def plan(self, phase_field: PhaseField) -> None:
+        """Build the structures of a field's probes and competing phases and record what is to be computed."""
+        if self.campaign.is_planned(str(phase_field)):
+            return
+        settings = self.campaign.settings
+        neutral = neutral_compositions(phase_field.elements, max_atoms=settings.probes.max_atoms)
+        compositions = spread_compositions(neutral, settings.probes.compositions_per_field)
+        tasks = [
+            *(_build_task("probe", str(c.formula).replace(" ", ""), settings.seed) for c in compositions),
+            *(_build_task("competing", formula, settings.seed) for formula in competing_formulas(phase_field)),
+        ]
+        with self._timed("generation"), self.reporter.counting(f"{phase_field}: structures", len(tasks)) as advance:
+            planned = []
+            for outcome in self.executor.run(tasks):
+                planned.append(self._planned(outcome))
+                advance()
+        planned.sort(key=lambda item: (item.role, item.composition))
+        self.campaign.record_calculations(str(phase_field), self.number, self.level.identity, planned)
+        for item in planned:
+            if not item.probes:
+                self._record(item.hash, {"state": "failed", "reason": item.problem})
+
+    def _planned(self, outcome: Outcome) -> PlannedCalculation:
+        role, composition = outcome.key.split(" ", 1)
+        if outcome.blameless:
+            raise RunError(f"{outcome.reason}; nothing recorded is lost, see {self.campaign.folder / 'loop.log'}")
+        probes = (outcome.value or {}).get("probes", [])
+        structures = [ProbeStructure.from_dict(probe) for probe in probes]
+        identity = structure_hash([probe.structure for probe in structures], self.level.identity, self._maker())
+        if not probes:
+            identity = f"none-{composition}-{identity[:32]}"
+        return PlannedCalculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
+
+    def compute(self, phase_field: PhaseField) -> None:
+        """Run what is still open of a field's calculations."""
+        todo = self.campaign.open_calculations(str(phase_field))
+        tasks = [
+            Task(c.hash, screen, (self._maker(), c.probes, str(self.campaign.outputs / f"{c.hash}.json"))) for c in todo
+        ]
+        names = {c.hash: c.composition for c in todo}
+        counter = self.reporter.counting(f"{phase_field}: calculations", len(tasks))
+        with self._timed("calculations"), counter as advance:
+            for outcome in self.executor.run(tasks, started=self.campaign.record_running):
+                if outcome.blameless:
+                    raise RunError(
+                        f"{outcome.reason}; nothing recorded is lost, see {self.campaign.folder / 'loop.log'}"
+                    )
+                result = outcome.value or {"state": "failed", "reason": outcome.reason}
+                self._record(outcome.key, result)
+                advance(note=f"{names[outcome.key]} {result['state']}")
+
+    def _record(self, calculation: str, result: dict[str, Any]) -> None:
+        output = self.campaign.outputs / f"{calculation}.json"
+        self.campaign.record_result(calculation, {**result, "output": str(output) if output.exists() else ""})
+
+    def judge(self, phase_field: PhaseField) -> None:
+        """Put the field on its hull and record the verdict."""
+        name = str(phase_field)
+        if any(verdict["phase_field"] == name for verdict in self.campaign.verdicts()):
+            return
+        limits = self.campaign.settings.verdicts
+        band = self.level.error_band if limits.error_band is None else limits.error_band
+        competing = self.campaign.calculations_of(name, "competing")
+        hull = field_hull(self.campaign.calculations_of(name, "probe"), competing)
+        best = hull.best
+        lowest = None if best is None else float(best["e_above_competing"])
+        formula = "" if best is None else str(best["formula"])
+        verdict = judge(lowest, formula, hull.n_probes, band, limits)
+        found = sum(record.energy_per_atom is not None for record in competing)
+        self.campaign.record_verdict(
+            {
+                "phase_field": name,
+                "cycle": self.number,
+                "verdict": verdict.verdict,
+                "reason": hull.reason or verdict.reason,
+                "best_e_above_hull": None if best is None else float(best["e_above_hull"]),
+                "best_e_above_competing": lowest,
+                "best_composition": formula,
+                "level": self.level.identity,
+                "error_band": band,
+                "competing_source": f"offline search (prototypes and ordered lattices): {found} of {len(competing)} "
+                "formulas of the bundled Materials Project list have an energy",
+            }
+        )
+        energy = "" if lowest is None else f" ({formula} {lowest * MEV:+.0f} meV/atom)"
+        self.reporter.say(f"cycle {self.number}: {name} is {verdict.verdict}{energy}")
+
+    def _maker(self) -> ScreeningMaker:
+        return ScreeningMaker(level=self.level)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.campaign.add_seconds(self.number, stage, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class PlannedCalculation(Calculation):
+    """A calculation with the reason why no structure could be built, if none could."""
+
+    problem: str = ""
+
+
+def run_campaign(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
+    """Bring a campaign to `cycles` completed cycles in total.
+
+    Returns:
+        How many cycles were made now.
+    """
+    first = campaign.completed_cycles() + 1
+    workers = campaign.settings.execution.workers
+    with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
+        for number in range(first, cycles + 1):
+            Cycle(campaign, number, executor, reporter).run()
+    return max(0, cycles - first + 1)
+
+
+def load_known(campaign: Campaign) -> KnownFields:
+    """The known fields that the campaign was begun with.
+
+    Raises:
+        UserError: If the list cannot be read or has changed since the campaign was begun.
+    """
+    import json
+
+    from loop.database import to_json
+
+    source = campaign.settings.known.source
+    try:
+        known = known_phase_fields() if source == "bundled" else read_phase_fields(Path(source))
+    except (ValueError, OSError) as error:
+        raise UserError(f"known.source: {error}") from None
+    facts = {"source": known.source, "licence": known.licence, "n_fields": len(known.fields), "hash": known.hash}
+    recorded = campaign.database.meta("data")
+    if recorded is None:
+        campaign.database.write(("INSERT INTO meta VALUES ('data', ?)", (to_json(facts),)))
+    elif json.loads(recorded)["hash"] != known.hash:
+        raise UserError(
+            f"known.source: {source} holds other fields than when {campaign.folder} was begun; "
+            "restore it, or begin a new campaign with --dir"
+        )
+    return known
+
+
+def competing_formulas(phase_field: PhaseField) -> list[str]:
+    """The elements of a field and the known binary and ternary formulas of its chemical system."""
+    return [*phase_field.elements, *known_formulas(phase_field.elements)]
+
+
+def build(role: Role, formula: str, seed: int) -> dict[str, Any]:
+    """Build the structures to try at one composition; runs in a worker."""
+    from pymatgen.core import Composition
+
+    probes = (
+        build_probes(Composition(formula), ProbeSettings(), seed)
+        if role == "probe"
+        else build_competing(formula, CompetingSettings(), seed)
+    )
+    return {"probes": [probe.as_dict() for probe in probes]}
+
+
+def screen(maker: ScreeningMaker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
+    """Run the screening Flow of one composition; runs in a worker."""
+    return run_flow(maker, ([ProbeStructure.from_dict(probe) for probe in probes],), Path(output))
+
+
+def _build_task(role: Role, formula: str, seed: int) -> Task:
+    return Task(f"{role} {formula}", build, (role, formula, seed))
