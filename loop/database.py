@@ -68,12 +68,25 @@ class Database:
         mode = "ro" if read_only else "rwc"
         self._connection = sqlite3.connect(f"file:{path.resolve()}?mode={mode}", uri=True, timeout=30)
         self._connection.row_factory = sqlite3.Row
-        if create and not self._has_tables():
+        if create:
+            self._make_tables()
+        self._check_version()
+
+    def _make_tables(self) -> None:
+        try:
+            if self._has_tables():
+                return
             self._connection.executescript(
                 f"PRAGMA journal_mode=WAL; BEGIN; {_SCHEMA}"
                 f"INSERT INTO meta VALUES ('format_version', '{FORMAT_VERSION}'); COMMIT;"
             )
-        self._check_version()
+        except sqlite3.OperationalError as error:
+            raise RunError(f"{self.path} cannot be written ({error}); make room or mend the permissions") from error
+        except sqlite3.DatabaseError as error:
+            raise self._no_database(error) from None
+
+    def _no_database(self, error: Exception) -> UserError:
+        return UserError(f"{self.path} is no campaign database ({error}); name another folder with --dir")
 
     def _has_tables(self) -> bool:
         return bool(self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone())
@@ -82,7 +95,7 @@ class Database:
         try:
             found = self.meta("format_version")
         except sqlite3.DatabaseError as error:
-            raise UserError(f"{self.path} is no campaign database ({error}); name another folder with --dir") from None
+            raise self._no_database(error) from None
         if found != str(FORMAT_VERSION):
             raise UserError(
                 f"{self.path} has campaign format {found}, this program reads format {FORMAT_VERSION}; "
