@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -326,8 +326,9 @@ def _lock(folder: Path) -> Iterator[None]:
         except OSError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise UserError(f"{folder} is being driven by process {holder}; wait for it or stop it") from None
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
+        with suppress(OSError):  # the number only serves the message above; a full disk is told by the database
+            os.ftruncate(handle, 0)
+            os.write(handle, str(os.getpid()).encode())
         yield
     finally:
         os.close(handle)
