@@ -139,6 +139,21 @@ def report(folder: FolderArgument = DEFAULT_FOLDER) -> None:
 
 
 @app.command()
+def export(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where it goes; default: DIR/export.")] = None,
+) -> None:
+    """Write entries as JSON, structures as CIF and ASE database, tables as CSV."""
+    from loop.export import export as export_record
+    from loop.summary import campaign_record
+
+    target = out or folder / "export"
+    with opened(folder) as campaign, writing(target):
+        for path in export_record(campaign_record(campaign), target):
+            typer.echo(f"wrote {path}")
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine can run, and what each missing thing needs."""
     from loop.doctor import examine

@@ -54,7 +54,7 @@ def field_hull(probes: Sequence[CalculationRecord], competing: Sequence[Calculat
         diagram = build_phase_diagram([_entry(r) for r in done_competing])
     except ValueError as error:
         return FieldHull(_probe_table(probes, {}), _competing_table(competing, {}), str(error))
-    above = {r.hash: float(diagram.get_e_above_hull(_entry(r))) for r in done_competing}
+    above = {r.hash: float(diagram.get_e_above_hull(_entry(r)) or 0.0) for r in done_competing}
     by_hash = {record.hash: point for record, point in zip(done_probes, points, strict=True)}
     return FieldHull(_probe_table(probes, by_hash), _competing_table(competing, above), points=tuple(points))
 
