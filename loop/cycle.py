@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dft.competing import CompetingSettings, build_competing
+from dft.competing import build_competing
 from dft.compositions import neutral_compositions, spread_compositions
 from dft.execute import LocalExecutor, Outcome, Task, run_flow
 from dft.levels import LevelOfTheory, level
@@ -108,8 +108,8 @@ class Cycle:
         neutral = neutral_compositions(phase_field.elements, max_atoms=settings.probes.max_atoms)
         compositions = spread_compositions(neutral, settings.probes.compositions_per_field)
         tasks = [
-            *(_build_task("probe", str(c.formula).replace(" ", ""), settings.seed) for c in compositions),
-            *(_build_task("competing", formula, settings.seed) for formula in competing_formulas(phase_field)),
+            *(self._build_task("probe", c.formula.replace(" ", "")) for c in compositions),
+            *(self._build_task("competing", formula) for formula in competing_formulas(phase_field)),
         ]
         with self._timed("generation"), self.reporter.counting(f"{phase_field}: structures", len(tasks)) as advance:
             planned = []
@@ -122,13 +122,20 @@ class Cycle:
             if not item.probes:
                 self._record(item.hash, {"state": "failed", "reason": item.problem})
 
+    def _build_task(self, role: Role, formula: str) -> Task:
+        settings = self.campaign.settings
+        probe_settings = ProbeSettings(max_atoms=settings.probes.max_atoms)
+        return Task(f"{role} {formula}", build, (role, formula, probe_settings, settings.seed))
+
     def _planned(self, outcome: Outcome) -> PlannedCalculation:
         role, composition = outcome.key.split(" ", 1)
         if outcome.blameless:
             raise RunError(f"{outcome.reason}; nothing recorded is lost, see {self.campaign.folder / 'loop.log'}")
         probes = (outcome.value or {}).get("probes", [])
         structures = [ProbeStructure.from_dict(probe) for probe in probes]
-        identity = structure_hash([probe.structure for probe in structures], self.level.identity, self._maker())
+        maker = self._maker()
+        funnel = {"coarse": maker.n_coarse, "final": maker.n_final, "coarse_steps": maker.coarse_maker.steps}
+        identity = structure_hash(structures, self.level.identity, funnel)
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
         return PlannedCalculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
@@ -153,6 +160,7 @@ class Cycle:
 
     def _record(self, calculation: str, result: dict[str, Any]) -> None:
         output = self.campaign.outputs / f"{calculation}.json"
+        result = {"force_s": result.get("force_seconds"), **result}
         self.campaign.record_result(calculation, {**result, "output": str(output) if output.exists() else ""})
 
     def judge(self, phase_field: PhaseField) -> None:
@@ -188,7 +196,7 @@ class Cycle:
         self.reporter.say(f"cycle {self.number}: {name} is {verdict.verdict}{energy}")
 
     def _maker(self) -> ScreeningMaker:
-        return ScreeningMaker(level=self.level)
+        return ScreeningMaker.from_level(self.level)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -252,22 +260,17 @@ def competing_formulas(phase_field: PhaseField) -> list[str]:
     return [*phase_field.elements, *known_formulas(phase_field.elements)]
 
 
-def build(role: Role, formula: str, seed: int) -> dict[str, Any]:
+def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
     """Build the structures to try at one composition; runs in a worker."""
     from pymatgen.core import Composition
 
-    probes = (
-        build_probes(Composition(formula), ProbeSettings(), seed)
-        if role == "probe"
-        else build_competing(formula, CompetingSettings(), seed)
-    )
+    if role == "probe":
+        probes = build_probes(Composition(formula), settings, seed)
+    else:
+        probes = build_competing(formula, settings, seed)
     return {"probes": [probe.as_dict() for probe in probes]}
 
 
 def screen(maker: ScreeningMaker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
     """Run the screening Flow of one composition; runs in a worker."""
     return run_flow(maker, ([ProbeStructure.from_dict(probe) for probe in probes],), Path(output))
-
-
-def _build_task(role: Role, formula: str, seed: int) -> Task:
-    return Task(f"{role} {formula}", build, (role, formula, seed))
