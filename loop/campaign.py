@@ -156,8 +156,48 @@ class Campaign:
 
     def proposals(self, cycle: int) -> dict[str, str]:
         """The fields chosen in a cycle and why, in order."""
+        rows = self.database.query(
+            "SELECT * FROM proposals WHERE cycle = ? AND state != 'vetoed' ORDER BY position", (cycle,)
+        )
+        return {row["phase_field"]: row["reason"] for row in rows}
+
+    def all_proposals(self, cycle: int) -> dict[str, str]:
+        """As `proposals`, the vetoed ones too."""
         rows = self.database.query("SELECT * FROM proposals WHERE cycle = ? ORDER BY position", (cycle,))
         return {row["phase_field"]: row["reason"] for row in rows}
+
+    def proposal_states(self, cycle: int) -> dict[str, str]:
+        """proposed, approved or vetoed, for each field proposed in a cycle."""
+        rows = self.database.query(
+            "SELECT phase_field, state FROM proposals WHERE cycle = ? ORDER BY position", (cycle,)
+        )
+        return {row["phase_field"]: row["state"] for row in rows}
+
+    def settled_fields(self) -> set[str]:
+        """Fields that are not to be proposed again: they have a verdict or were vetoed."""
+        vetoed = self.database.query("SELECT phase_field FROM proposals WHERE state = 'vetoed'")
+        return {row["phase_field"] for row in vetoed} | {verdict["phase_field"] for verdict in self.verdicts()}
+
+    def decide_proposal(self, cycle: int, phase_field: str, state: str) -> None:
+        """Record that a proposal is approved or vetoed."""
+        self.database.write(
+            ("UPDATE proposals SET state = ? WHERE cycle = ? AND phase_field = ?", (state, cycle, phase_field))
+        )
+
+    def add_proposal(self, cycle: int, phase_field: str, reason: str) -> None:
+        """Add a field of the user's own to a cycle, approved."""
+        self.database.write(
+            (
+                "INSERT INTO proposals SELECT ?, COALESCE(MAX(position), 0) + 1, ?, ?, 'approved' "
+                "FROM proposals WHERE cycle = ?",
+                (cycle, phase_field, reason, cycle),
+            )
+        )
+
+    def running_cycle(self) -> int | None:
+        """The cycle that has begun and is not completed."""
+        rows = self.database.query("SELECT number FROM cycles WHERE state = 'running'")
+        return rows[0]["number"] if rows else None
 
     # calculations -----------------------------------------------------------------------------------------------------
 

@@ -139,6 +139,25 @@ def report(folder: FolderArgument = DEFAULT_FOLDER) -> None:
 
 
 @app.command()
+def review(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    approve: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Approve a field, or `all`.")] = None,
+    veto: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Veto a field, or `all`.")] = None,
+    add: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Add a field of your own.")] = None,
+) -> None:
+    """List what a cycle proposes; approve, veto or add, before anything is computed (`review: true`)."""
+    from loop.campaign import Campaign
+    from loop.review import decide, proposals_table
+    from loop.tables import print_table
+
+    if approve or veto or add:
+        with opened(folder), Campaign.drive(folder, None) as campaign:
+            decide(campaign, approve or (), veto or (), add or ())
+    with opened(folder) as campaign:
+        print_table(proposals_table(campaign))
+
+
+@app.command()
 def export(
     folder: FolderArgument = DEFAULT_FOLDER,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where it goes; default: DIR/export.")] = None,

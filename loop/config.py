@@ -15,7 +15,7 @@ from loop.errors import UserError
 from vae import ANIONS, PhaseField, enumerate_candidates
 
 #: Settings that change where, how fast or how far a campaign runs, but none of its results.
-WITHOUT_EFFECT_ON_RESULTS = ("name", "cycles", "execution")
+WITHOUT_EFFECT_ON_RESULTS = ("name", "cycles", "review", "execution")
 
 
 class _Section(BaseModel):
@@ -118,6 +118,7 @@ class Settings(_Section):
     seed: int = Field(0, ge=0, description="seed of every random number of the campaign")
     cycles: int = Field(3, ge=1, description="cycles in total, unless --cycles says otherwise")
     fields_per_cycle: int = Field(1, ge=1, description="fields explored in a cycle")
+    review: bool = Field(False, description="each cycle waits until `loop review` approves its fields")
     level_of_theory: str = Field("chgnet", description="engine and settings of every energy of the campaign")
     known: Known = Known()
     candidates: Candidates = Candidates()

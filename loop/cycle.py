@@ -18,7 +18,7 @@ from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash
 from loop.acquisition import choose_fields
 from loop.campaign import Calculation, Campaign
-from loop.errors import RunError, UserError
+from loop.errors import RunError, UserError, Waiting
 from loop.feedback import MEV, judge, left_out, training_fields
 from loop.field_hull import field_hull
 from loop.progress import Reporter
@@ -88,17 +88,25 @@ class Cycle:
 
     def propose(self) -> list[PhaseField]:
         """Choose the fields of this cycle."""
-        proposals = self.campaign.proposals(self.number)
-        if not proposals:
-            explored = {verdict["phase_field"] for verdict in self.campaign.verdicts()}
-            ranking = self.campaign.ranking(self.number)
-            proposals = choose_fields(ranking, explored, self.campaign.settings.fields_per_cycle)
+        if not self.campaign.proposal_states(self.number):
+            ranking, settled = self.campaign.ranking(self.number), self.campaign.settled_fields()
+            proposals = choose_fields(ranking, settled, self.campaign.settings.fields_per_cycle)
             if not proposals:
                 raise UserError("every candidate field has been explored; widen `candidates` in the configuration")
             self.campaign.record_proposals(self.number, proposals)
+        self._wait_for_review()
+        proposals = self.campaign.proposals(self.number)
         for name, reason in proposals.items():
             self.reporter.say(f"cycle {self.number}: exploring {name}: {reason}")
         return [PhaseField.parse(name) for name in proposals]
+
+    def _wait_for_review(self) -> None:
+        open_proposals = [n for n, state in self.campaign.proposal_states(self.number).items() if state == "proposed"]
+        if self.campaign.settings.review and open_proposals:
+            raise Waiting(
+                f"cycle {self.number} proposes {', '.join(open_proposals)}; look at them with "
+                f"`loop review {self.campaign.folder}`, approve, veto or add, then run again"
+            )
 
     def plan(self, phase_field: PhaseField) -> None:
         """Build the structures of a field's probes and competing phases and record what is to be computed."""

@@ -22,8 +22,8 @@ def export(record: CampaignRecord, folder: Path) -> list[Path]:
         folder: Made if it does not exist; files of the same names are written over.
 
     Returns:
-        What was written: `entries.json` (pymatgen `ComputedStructureEntry`, total energies in eV), `structures.db` (ASE),
-        `cif/`, `probes.csv`, `competing_phases.csv`, `calculations.csv` and a `ranking_N.csv` per cycle.
+        What was written: `entries.json` (pymatgen `ComputedStructureEntry`, total energies in eV), `structures.db`
+        (ASE), `cif/`, `probes.csv`, `competing_phases.csv`, `calculations.csv` and a `ranking_N.csv` per cycle.
     """
     (folder / "cif").mkdir(parents=True, exist_ok=True)
     entries = list(_entries(record))

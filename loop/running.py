@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loop.campaign import Campaign
 from loop.config import Settings, load_settings
-from loop.errors import RunError, UserError
+from loop.errors import RunError, UserError, Waiting
 from loop.progress import Reporter
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -32,7 +32,11 @@ def run_in_folder(
     reporter = Reporter(quiet)
     with Campaign.drive(folder, settings, accept_changes) as campaign, _logging_to(folder / "loop.log"):
         wanted = cycles or campaign.settings.cycles
-        made = _run(campaign, wanted, reporter)
+        try:
+            made = _run(campaign, wanted, reporter)
+        except Waiting as waiting:
+            reporter.say(str(waiting))
+            return
         page = folder / "report" / "index.html"
         if not made:
             done = campaign.completed_cycles()
@@ -58,7 +62,7 @@ def _run(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
 
     try:
         return run_campaign(campaign, cycles, reporter)
-    except (UserError, RunError):
+    except (UserError, RunError, Waiting):
         raise
     except Exception as error:
         logging.getLogger("loop").exception("the run failed")

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from loop.doctor import Finding
 
 MEV = 1000.0  # meV per eV
@@ -37,6 +39,14 @@ def print_diagnostics(diagnostics: dict[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for key, value in diagnostics.items():
         console.print(f"{key.replace('_', ' ')}: {_short(value)}", markup=False)
+
+
+def print_table(frame: pd.DataFrame) -> None:
+    """A table as it is."""
+    table = Table(*map(str, frame.columns))
+    for row in frame.itertuples(index=False):
+        table.add_row(*("" if value is None else _short(value) for value in row))
+    Console(highlight=False).print(table)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
