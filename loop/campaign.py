@@ -38,12 +38,14 @@ class Calculation:
         role: Probe or competing phase.
         composition: Formula.
         probes: The structures as plain values, `dft.probes.ProbeStructure.as_dict`.
+        problem: Why none could be built; it is then recorded as failed.
     """
 
     hash: str
     role: Role
     composition: str
     probes: list[dict[str, Any]]
+    problem: str = ""
 
 
 class Campaign:
@@ -206,10 +208,21 @@ class Campaign:
         calculations = [
             (
                 "INSERT OR IGNORE INTO calculations (hash, phase_field, cycle, role, composition, level, state, "
-                "n_structures, input) VALUES (?, ?, ?, ?, ?, ?, 'approved', ?, ?)",
-                (c.hash, phase_field, cycle, c.role, c.composition, level, len(c.probes), to_json(c.probes)),
+                "reason, n_structures, input) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    c.hash,
+                    phase_field,
+                    cycle,
+                    c.role,
+                    c.composition,
+                    level,
+                    state,
+                    c.problem,
+                    len(c.probes),
+                    to_json(c.probes),
+                ),
             )
-            for c in items
+            for c, state in ((c, "approved" if c.probes else "failed") for c in items)
         ]
         uses = [
             ("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?)", (phase_field, c.role, c.composition, c.hash))

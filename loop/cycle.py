@@ -112,11 +112,15 @@ class Cycle:
         """Build the structures of a field's probes and competing phases and record what is to be computed."""
         if self.campaign.is_planned(str(phase_field)):
             return
-        settings = self.campaign.settings
-        neutral = neutral_compositions(phase_field.elements, max_atoms=settings.probes.max_atoms)
-        compositions = spread_compositions(neutral, settings.probes.compositions_per_field)
+        try:
+            compositions = self._choose_compositions(phase_field)
+        except ValueError as error:
+            self.campaign.record_calculations(
+                str(phase_field), self.number, self.level.identity, [_hopeless(phase_field, error)]
+            )
+            return
         tasks = [
-            *(self._build_task("probe", c.formula.replace(" ", "")) for c in compositions),
+            *(self._build_task("probe", formula) for formula in compositions),
             *(self._build_task("competing", formula) for formula in competing_formulas(phase_field)),
         ]
         with self._timed("generation"), self.reporter.counting(f"{phase_field}: structures", len(tasks)) as advance:
@@ -126,16 +130,18 @@ class Cycle:
                 advance()
         planned.sort(key=lambda item: (item.role, item.composition))
         self.campaign.record_calculations(str(phase_field), self.number, self.level.identity, planned)
-        for item in planned:
-            if not item.probes:
-                self._record(item.hash, {"state": "failed", "reason": item.problem})
+
+    def _choose_compositions(self, phase_field: PhaseField) -> list[str]:
+        settings = self.campaign.settings.probes
+        neutral = neutral_compositions(phase_field.elements, max_atoms=settings.max_atoms)
+        return [c.formula.replace(" ", "") for c in spread_compositions(neutral, settings.compositions_per_field)]
 
     def _build_task(self, role: Role, formula: str) -> Task:
         settings = self.campaign.settings
         probe_settings = ProbeSettings(max_atoms=settings.probes.max_atoms)
         return Task(f"{role} {formula}", build, (role, formula, probe_settings, settings.seed))
 
-    def _planned(self, outcome: Outcome) -> PlannedCalculation:
+    def _planned(self, outcome: Outcome) -> Calculation:
         role, composition = outcome.key.split(" ", 1)
         if outcome.blameless:
             raise RunError(f"{outcome.reason}; nothing recorded is lost, see {self.campaign.folder / 'loop.log'}")
@@ -146,7 +152,7 @@ class Cycle:
         identity = structure_hash(structures, self.level.identity, funnel)
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
-        return PlannedCalculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
+        return Calculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
 
     def compute(self, phase_field: PhaseField) -> None:
         """Run what is still open of a field's calculations."""
@@ -215,13 +221,6 @@ class Cycle:
             self.campaign.add_seconds(self.number, stage, time.perf_counter() - start)
 
 
-@dataclass(frozen=True)
-class PlannedCalculation(Calculation):
-    """A calculation with the reason why no structure could be built, if none could."""
-
-    problem: str = ""
-
-
 def run_campaign(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
     """Bring a campaign to `cycles` completed cycles in total.
 
@@ -282,3 +281,8 @@ def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[
 def screen(maker: ScreeningMaker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
     """Run the screening Flow of one composition; runs in a worker."""
     return run_flow(maker, ([ProbeStructure.from_dict(probe) for probe in probes],), Path(output))
+
+
+def _hopeless(phase_field: PhaseField, problem: Exception) -> Calculation:
+    """The record of a field in which no probe composition can be made."""
+    return Calculation(f"none-{phase_field}", "probe", "".join(phase_field.elements), [], str(problem))
