@@ -1,0 +1,208 @@
+"""What the page says, worked out from the records: the template only arranges it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from loop.records import CampaignRecord, CycleRecord, FieldRecord
+from loop.report.formulas import field_formula, in_words
+from loop.report.points import finished
+from vae.phase_fields import PhaseField
+
+#: Used where the settings do not say otherwise, eV/atom.
+_STABLE_BELOW = 0.025
+#: As many letters as a map can carry.
+_MOST_MARKS = 6
+
+
+@dataclass(frozen=True)
+class Found:
+    """One computed probe composition.
+
+    Attributes:
+        formula: In the order of the field.
+        phase_field: Its field.
+        cycle: When it was explored.
+        e_above_hull: eV/atom, of all entries.
+        e_above_competing: eV/atom from the competing phases alone, signed.
+        decomposition: In words, among the competing phases.
+        generator: How the structure was built.
+        n_atoms: Atoms in its cell.
+        key: Hash of its calculation.
+        output: File of the raw output.
+        structure: Pymatgen dictionary, if there is one.
+    """
+
+    formula: str
+    phase_field: str
+    cycle: int
+    e_above_hull: float
+    e_above_competing: float
+    decomposition: str
+    generator: str
+    n_atoms: int | None
+    key: str
+    output: str
+    structure: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class PageView:
+    """Everything on the page.
+
+    Attributes:
+        record: The campaign.
+        found: Computed compositions, the nearest to the hull first.
+        fields: Explored fields, the best first.
+        state: One sentence: empty, in progress or complete.
+        level: Levels of theory in words.
+        states: Calculations by state.
+        failures: Rows of what failed and why.
+        cpu_hours: Spent on calculations.
+        stable_below: eV/atom; what counts as near the hull.
+        made: When the page was made, UTC.
+    """
+
+    record: CampaignRecord
+    found: list[Found]
+    fields: list[FieldRecord]
+    state: str
+    level: str
+    states: dict[str, int]
+    failures: list[dict[str, Any]]
+    cpu_hours: float
+    stable_below: float
+    made: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+
+    @property
+    def near(self) -> list[Found]:
+        """Compositions within `stable_below` of the competing phases."""
+        return [probe for probe in self.found if probe.e_above_competing <= self.stable_below]
+
+    @property
+    def latest(self) -> CycleRecord | None:
+        """The last cycle that has a ranking."""
+        ranked = [cycle for cycle in self.record.cycles if not cycle.ranking.empty]
+        return ranked[-1] if ranked else None
+
+
+def page_view(record: CampaignRecord) -> PageView:
+    """Work out everything on the page."""
+    found = [probe for each in record.fields for probe in found_in(each)]
+    calculations = record.calculations
+    states = calculations["state"].value_counts().to_dict() if "state" in calculations else {}
+    cpu = float(calculations["cpu_s"].fillna(0).sum()) / 3600 if "cpu_s" in calculations else 0.0
+    levels = sorted({each.level for each in record.fields if each.level})
+    best = {each.phase_field: _or_infinite(each.best_e_above_competing) for each in record.fields}
+    return PageView(
+        record=record,
+        found=sorted(found, key=lambda probe: (probe.e_above_competing, probe.formula)),
+        fields=sorted(record.fields, key=lambda each: best[each.phase_field]),
+        state=_state(record),
+        level=", ".join(levels) or "none yet",
+        states=states,
+        failures=_failures(record),
+        cpu_hours=cpu,
+        stable_below=stable_below(record),
+    )
+
+
+def found_in(record: FieldRecord) -> list[Found]:
+    """The lowest finished probe at each composition of a field, the nearest to the competing phases first."""
+    elements = PhaseField.parse(record.phase_field).elements
+    best: dict[str, Found] = {}
+    rows = sorted(finished(record.probes, "e_above_competing"), key=lambda row: row["e_above_competing"])
+    for row in rows:
+        probe = _found(row, record, elements)
+        best.setdefault(probe.formula, probe)
+    return list(best.values())
+
+
+def _found(row: dict[str, Any], record: FieldRecord, elements: tuple[str, ...]) -> Found:
+    parts = row.get("competing_decomposition")
+    structure = row.get("structure")
+    return Found(
+        formula=field_formula(str(row["composition"]), elements),
+        phase_field=record.phase_field,
+        cycle=record.cycle,
+        e_above_hull=float(row["e_above_hull"]),
+        e_above_competing=float(row["e_above_competing"]),
+        decomposition=in_words(parts, elements) if isinstance(parts, dict) else "",
+        generator=str(row.get("generator") or ""),
+        n_atoms=None if pd.isna(row.get("n_atoms")) else int(row["n_atoms"]),
+        key=str(row.get("hash") or ""),
+        output=str(row.get("output") or ""),
+        structure=structure if isinstance(structure, dict) else None,
+    )
+
+
+def near_hull(record: FieldRecord, campaign: CampaignRecord) -> list[str]:
+    """Formulas of the probes near the hull, the nearest first, for the magenta letters of the map."""
+    limit = stable_below(campaign)
+    near = [probe.formula for probe in found_in(record) if probe.e_above_competing <= limit]
+    return near[:_MOST_MARKS]
+
+
+def stable_below(record: CampaignRecord) -> float:
+    """What counts as near the hull in this campaign, eV/atom."""
+    value = _search(record.settings, "stable_below")
+    return float(value) if value is not None else _STABLE_BELOW
+
+
+def _search(settings: dict[str, Any], key: str) -> Any:
+    """The value of a key at any depth."""
+    if key in settings:
+        return settings[key]
+    nested = (_search(value, key) for value in settings.values() if isinstance(value, dict))
+    return next((value for value in nested if value is not None), None)
+
+
+def _state(record: CampaignRecord) -> str:
+    if not record.cycles:
+        return "This campaign is empty: no cycle has begun."
+    n_completed = sum(cycle.state == "completed" for cycle in record.cycles)
+    cycles = f"{n_completed} {'cycle' if n_completed == 1 else 'cycles'} completed"
+    if record.in_progress:
+        return f"In progress: {cycles}, one is running. The page shows what there is so far."
+    return f"{cycles[0].upper()}{cycles[1:]}."
+
+
+def _failures(record: CampaignRecord) -> list[dict[str, Any]]:
+    """Calculations that ended without an energy, with their reasons."""
+    table = record.calculations
+    if "state" not in table:
+        return []
+    failed = table[table["state"].isin(["failed", "unconverged", "rejected"])]
+    names = ["phase_field", "composition", "role", "state", "reason", "cycle"]
+    return failed.reindex(columns=names).fillna("").to_dict("records")
+
+
+def _or_infinite(value: float | None) -> float:
+    return np.inf if value is None else value
+
+
+def mev(value: float | None, signed: bool = False) -> str:
+    """An energy in eV/atom as a person reads it, meV/atom."""
+    if value is None or pd.isna(value):
+        return "–"
+    text = f"{value * 1000:+.1f}" if signed else f"{abs(value) * 1000:.1f}"
+    return text.replace("-", "−")
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number as a person reads it; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return str(value)
+    return f"{value:.{digits}g}" if np.isfinite(value) else "–"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
