@@ -120,11 +120,11 @@ def hull_map(
     mark: Annotated[list[str] | None, typer.Option(metavar="FORMULA", help="A new phase, drawn in magenta.")] = None,
 ) -> None:
     """Draw the energy-above-hull map of a field from a table of total energies."""
-    from loop.report.hull_map import map_command
+    from loop.report.commands import map_command
 
     with user_input(), writing(out):
-        map_command(energies, field, out, json_file, mark=tuple(mark or ()))
-    typer.echo(f"wrote {out}")
+        line = map_command(energies, field, out, json_file, mark=tuple(mark or ()))
+    typer.echo(f"wrote {line}")
 
 
 @app.command()

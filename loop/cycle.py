@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pymatgen.core import Composition, Structure
+
 from dft.competing import build_competing
 from dft.compositions import neutral_compositions, spread_compositions
 from dft.execute import LocalExecutor, Outcome, Task, run_flow
@@ -25,6 +27,9 @@ from loop.progress import Reporter
 from loop.records import Role
 from vae import PhaseField
 from vae.datasets import KnownFields, known_formulas, known_phase_fields, read_phase_fields
+
+#: How a composition's structures are screened: coarse relaxations, their steps, and relaxations to the force limit.
+FUNNEL = {"n_coarse": 8, "coarse_steps": 30, "n_final": 1}
 
 
 @dataclass
@@ -146,10 +151,8 @@ class Cycle:
         if outcome.blameless:
             raise RunError(f"{outcome.reason}; nothing recorded is lost, see {self.campaign.folder / 'loop.log'}")
         probes = (outcome.value or {}).get("probes", [])
-        structures = [ProbeStructure.from_dict(probe) for probe in probes]
-        maker = self._maker()
-        funnel = {"coarse": maker.n_coarse, "final": maker.n_final, "coarse_steps": maker.coarse_maker.steps}
-        identity = structure_hash(structures, self.level.identity, funnel)
+        structures = _structures(probes)
+        identity = structure_hash(structures, self.level.identity, FUNNEL)
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
         return Calculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
@@ -210,7 +213,7 @@ class Cycle:
         self.reporter.say(f"cycle {self.number}: {name} is {verdict.verdict}{energy}")
 
     def _maker(self) -> ScreeningMaker:
-        return ScreeningMaker.from_level(self.level)
+        return ScreeningMaker.from_level(self.level, **FUNNEL)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -269,8 +272,6 @@ def competing_formulas(phase_field: PhaseField) -> list[str]:
 
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
     """Build the structures to try at one composition; runs in a worker."""
-    from pymatgen.core import Composition
-
     if role == "probe":
         probes = build_probes(Composition(formula), settings, seed)
     else:
@@ -280,7 +281,11 @@ def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[
 
 def screen(maker: ScreeningMaker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
     """Run the screening Flow of one composition; runs in a worker."""
-    return run_flow(maker, ([ProbeStructure.from_dict(probe) for probe in probes],), Path(output))
+    return run_flow(maker, (_structures(probes),), Path(output))
+
+
+def _structures(probes: list[dict[str, Any]]) -> list[ProbeStructure]:
+    return [ProbeStructure(Structure.from_dict(probe["structure"]), probe["generator"]) for probe in probes]
 
 
 def _hopeless(phase_field: PhaseField, problem: Exception) -> Calculation:

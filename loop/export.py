@@ -31,7 +31,8 @@ def export(record: CampaignRecord, folder: Path) -> list[Path]:
     dumpfn(entries, written[0])
     _write_ase_database(entries, written[1])
     for entry in entries:
-        entry.structure.to(str(folder / "cif" / f"{entry.composition.reduced_formula}-{entry.entry_id[:8]}.cif"))
+        name = f"{entry.composition.reduced_formula}-{str(entry.entry_id)[:8]}.cif"
+        entry.structure.to(str(folder / "cif" / name))
     for name, table in _tables(record).items():
         written.append(folder / f"{name}.csv")
         table.to_csv(written[-1], index=False)
