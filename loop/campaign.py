@@ -107,14 +107,9 @@ class Campaign:
             ("INSERT OR IGNORE INTO cycles (number, state, started) VALUES (?, 'running', ?)", (number, _now()))
         )
 
-    def complete_cycle(self, number: int, seconds: dict[str, float]) -> None:
+    def complete_cycle(self, number: int) -> None:
         """Record that a cycle is completed."""
-        self.database.write(
-            (
-                "UPDATE cycles SET state = 'completed', finished = ?, seconds = ? WHERE number = ?",
-                (_now(), to_json({**self.seconds(number), **seconds}), number),
-            )
-        )
+        self.database.write(("UPDATE cycles SET state = 'completed', finished = ? WHERE number = ?", (_now(), number)))
 
     def seconds(self, number: int) -> dict[str, float]:
         """Wall seconds of a cycle by stage, so far."""

@@ -70,6 +70,22 @@ def run(
 
 
 @app.command()
+def explore(
+    field: Annotated[str, typer.Argument(metavar="FIELD", help="Such as Li-Sn-S-Cl.")],
+    compositions: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Compositions to probe, in a column `composition`.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration.")] = None,
+    folder: Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Default: explore-FIELD.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")] = False,
+) -> None:
+    """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
+    from loop.running import explore_in_folder
+
+    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, quiet)
+
+
+@app.command()
 def status(
     folder: FolderArgument = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -130,11 +146,10 @@ def hull_map(
 @app.command()
 def report(folder: FolderArgument = DEFAULT_FOLDER) -> None:
     """Make the figures, tables and page of a campaign again, from its records alone."""
-    from loop.report.page import build_report
-    from loop.summary import campaign_record
+    from loop.running import write_report
 
     with opened(folder) as campaign, writing(folder / "report"):
-        page = build_report(campaign_record(campaign), folder / "report")
+        page = write_report(campaign)
     typer.echo(f"wrote {page}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,10 +53,19 @@ class Cycle:
         self.campaign.begin_cycle(self.number)
         self.rank()
         for phase_field in self.propose():
-            self.plan(phase_field)
-            self.compute(phase_field)
-            self.judge(phase_field)
-        self.campaign.complete_cycle(self.number, {})
+            self.explore(phase_field)
+        self.campaign.complete_cycle(self.number)
+
+    def explore(self, phase_field: PhaseField, compositions: Sequence[str] = ()) -> None:
+        """Find out about one field: structures, energies, hull, verdict.
+
+        Args:
+            phase_field: Which.
+            compositions: Formulas to probe; none to choose them.
+        """
+        self.plan(phase_field, compositions)
+        self.compute(phase_field)
+        self.judge(phase_field)
 
     @cached_property
     def level(self) -> LevelOfTheory:
@@ -81,10 +90,10 @@ class Cycle:
         if not candidates:
             raise UserError("no candidate fields are left; widen `candidates` in the configuration")
         self.reporter.say(f"cycle {self.number}: training on {len(training)} fields, ranking {len(candidates)}")
-        with self._timed("training"), self.reporter.counting("training", 100) as advance:
+        with self.timed("training"), self.reporter.counting("training", 100) as advance:
             ranker = make_ranker(settings.ranker.name, seed=settings.seed)
             ranker.fit(training, progress=lambda done, total: advance(done * 100 // max(total, 1)))
-        with self._timed("ranking"):
+        with self.timed("ranking"):
             ranking = rank(ranker, candidates, training)
             checkpoint = self.campaign.folder / "checkpoints" / f"cycle-{self.number}.pt"
             checkpoint.parent.mkdir(exist_ok=True)
@@ -113,12 +122,12 @@ class Cycle:
                 f"`loop review {self.campaign.folder}`, approve, veto or add, then run again"
             )
 
-    def plan(self, phase_field: PhaseField) -> None:
+    def plan(self, phase_field: PhaseField, compositions: Sequence[str] = ()) -> None:
         """Build the structures of a field's probes and competing phases and record what is to be computed."""
         if self.campaign.is_planned(str(phase_field)):
             return
         try:
-            compositions = self._choose_compositions(phase_field)
+            compositions = compositions or self._choose_compositions(phase_field)
         except ValueError as error:
             self.campaign.record_calculations(
                 str(phase_field), self.number, self.level.identity, [_hopeless(phase_field, error)]
@@ -128,7 +137,7 @@ class Cycle:
             *(self._build_task("probe", formula) for formula in compositions),
             *(self._build_task("competing", formula) for formula in competing_formulas(phase_field)),
         ]
-        with self._timed("generation"), self.reporter.counting(f"{phase_field}: structures", len(tasks)) as advance:
+        with self.timed("generation"), self.reporter.counting(f"{phase_field}: structures", len(tasks)) as advance:
             planned = []
             for outcome in self.executor.run(tasks):
                 planned.append(self._planned(outcome))
@@ -165,7 +174,7 @@ class Cycle:
         ]
         names = {c.hash: c.composition for c in todo}
         counter = self.reporter.counting(f"{phase_field}: calculations", len(tasks))
-        with self._timed("calculations"), counter as advance:
+        with self.timed("calculations"), counter as advance:
             for outcome in self.executor.run(tasks, started=self.campaign.record_running):
                 if outcome.blameless:
                     raise RunError(
@@ -216,7 +225,8 @@ class Cycle:
         return ScreeningMaker.from_level(self.level, **FUNNEL)
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the wall time of what happens in here to a stage of the cycle."""
         start = time.perf_counter()
         try:
             yield
@@ -224,8 +234,10 @@ class Cycle:
             self.campaign.add_seconds(self.number, stage, time.perf_counter() - start)
 
 
-def run_campaign(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
-    """Bring a campaign to `cycles` completed cycles in total.
+def run_campaign(
+    campaign: Campaign, cycles: int, reporter: Reporter, write_report: Callable[[Campaign], object]
+) -> int:
+    """Bring a campaign to `cycles` completed cycles in total, with a report after each.
 
     Returns:
         How many cycles were made now.
@@ -234,7 +246,10 @@ def run_campaign(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
     workers = campaign.settings.execution.workers
     with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
         for number in range(first, cycles + 1):
-            Cycle(campaign, number, executor, reporter).run()
+            cycle = Cycle(campaign, number, executor, reporter)
+            cycle.run()
+            with cycle.timed("report"):
+                write_report(campaign)
     return max(0, cycles - first + 1)
 
 

@@ -47,6 +47,37 @@ def run_in_folder(
         reporter.say(f"{made} cycles made, {campaign.completed_cycles()} in total; open {page}")
 
 
+def explore_in_folder(folder: Path, config: Path | None, field: str, compositions: Path | None, quiet: bool) -> None:
+    """Explore one field in a folder of its own and make its report.
+
+    Args:
+        folder: The campaign folder.
+        config: Configuration; as for `run_in_folder`.
+        field: Such as ``Li-Sn-S-Cl``.
+        compositions: Table of compositions to probe; none to choose them.
+        quiet: Write to the log only.
+    """
+    _quieten_libraries()
+    from loop.explore import explore_field, read_compositions, read_field
+
+    phase_field = read_field(field)
+    formulas = read_compositions(compositions, phase_field) if compositions else []
+    reporter = Reporter(quiet)
+    settings = _settings(folder, config)
+    with Campaign.drive(folder, settings) as campaign, _logging_to(folder / "loop.log"), _failures_told(campaign):
+        explore_field(campaign, phase_field, formulas, reporter)
+        page = write_report(campaign)
+        reporter.say(f"open {page}")
+
+
+def write_report(campaign: Campaign) -> Path:
+    """Make the figures, tables and page of a campaign from its records."""
+    from loop.report.page import build_report
+    from loop.summary import campaign_record
+
+    return build_report(campaign_record(campaign), campaign.folder / "report")
+
+
 def _settings(folder: Path, config: Path | None) -> Settings | None:
     own = folder / "campaign.yaml"
     if config is not None:
@@ -58,10 +89,17 @@ def _run(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
     if campaign.completed_cycles() >= cycles:
         return 0
     _quieten_libraries()
-    from loop.cycle import run_campaign
+    with _failures_told(campaign):
+        from loop.cycle import run_campaign
 
+        return run_campaign(campaign, cycles, reporter, write_report)
+
+
+@contextmanager
+def _failures_told(campaign: Campaign) -> Iterator[None]:
+    """What nobody foresaw goes to the log whole, and to the user as one sentence that names the log."""
     try:
-        return run_campaign(campaign, cycles, reporter)
+        yield
     except (UserError, RunError, Waiting):
         raise
     except Exception as error:
