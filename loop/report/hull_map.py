@@ -182,8 +182,8 @@ def _draw_ground(
     if _is_sparse(surface):
         sparse = np.where(surface.inside, surface.distance, 0.0)
         levels = [interpolation.SPARSE_BEYOND, 2.0]
-        axes.contourf(surface.x, surface.y, sparse, levels=levels, colors="none", hatches=["//////"], zorder=3).set(
-            hatch_linewidth=0.35, gid="sparse"
+        axes.contourf(surface.x, surface.y, sparse, levels=levels, colors="none", hatches=["/////"], zorder=3).set(
+            hatch_linewidth=0.4, edgecolor="#8c8c8c", gid="sparse"
         )
 
 
