@@ -1,0 +1,133 @@
+"""`loop run`: settings, log, lock, cycles and report, in this order."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loop.campaign import Campaign
+from loop.config import Settings, load_settings
+from loop.errors import RunError, UserError, Waiting
+from loop.progress import Reporter
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def run_in_folder(
+    folder: Path, config: Path | None, cycles: int | None, *, accept_changes: bool = False, quiet: bool = False
+) -> None:
+    """Bring the campaign in `folder` to `cycles` completed cycles in total.
+
+    Args:
+        folder: The campaign folder.
+        config: Configuration; none for the folder's own campaign.yaml, else what it was begun with, else the defaults.
+        cycles: None for the number in the configuration.
+        accept_changes: Go on under settings that change results.
+        quiet: Write to the log only.
+    """
+    settings = _settings(folder, config)
+    reporter = Reporter(quiet)
+    with Campaign.drive(folder, settings, accept_changes) as campaign, _logging_to(folder / "loop.log"):
+        wanted = cycles or campaign.settings.cycles
+        try:
+            made = _run(campaign, wanted, reporter)
+        except Waiting as waiting:
+            reporter.say(str(waiting))
+            return
+        page = folder / "report" / "index.html"
+        if not made:
+            done = campaign.completed_cycles()
+            reporter.say(
+                f"{folder} has {done} completed cycles already (asked for {wanted}); nothing to do, see {page}"
+            )
+            return
+        reporter.say(f"{made} cycles made, {campaign.completed_cycles()} in total; open {page}")
+
+
+def explore_in_folder(folder: Path, config: Path | None, field: str, compositions: Path | None, quiet: bool) -> None:
+    """Explore one field in a folder of its own and make its report.
+
+    Args:
+        folder: The campaign folder.
+        config: Configuration; as for `run_in_folder`.
+        field: Such as ``Li-Sn-S-Cl``.
+        compositions: Table of compositions to probe; none to choose them.
+        quiet: Write to the log only.
+    """
+    _quieten_libraries()
+    from loop.explore import explore_field, read_compositions, read_field
+
+    phase_field = read_field(field)
+    formulas = read_compositions(compositions, phase_field) if compositions else []
+    reporter = Reporter(quiet)
+    settings = _settings(folder, config)
+    with Campaign.drive(folder, settings) as campaign, _logging_to(folder / "loop.log"), _failures_told(campaign):
+        explore_field(campaign, phase_field, formulas, reporter)
+        page = write_report(campaign)
+        reporter.say(f"open {page}")
+
+
+def write_report(campaign: Campaign) -> Path:
+    """Make the figures, tables and page of a campaign from its records."""
+    from loop.report.page import build_report
+    from loop.summary import campaign_record
+
+    return build_report(campaign_record(campaign), campaign.folder / "report")
+
+
+def _settings(folder: Path, config: Path | None) -> Settings | None:
+    own = folder / "campaign.yaml"
+    if config is not None:
+        return load_settings(config)
+    return load_settings(own) if own.exists() else None
+
+
+def _run(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
+    if campaign.completed_cycles() >= cycles:
+        return 0
+    _quieten_libraries()
+    with _failures_told(campaign):
+        from loop.cycle import run_campaign
+
+        return run_campaign(campaign, cycles, reporter, write_report)
+
+
+@contextmanager
+def _failures_told(campaign: Campaign) -> Iterator[None]:
+    """What nobody foresaw goes to the log whole, and to the user as one sentence that names the log."""
+    try:
+        yield
+    except (UserError, RunError, Waiting):
+        raise
+    except Exception as error:
+        logging.getLogger("loop").exception("the run failed")
+        message = f"the run failed ({type(error).__name__}: {error}); its log is {campaign.folder / 'loop.log'}"
+        raise RunError(message) from error
+
+
+def _quieten_libraries() -> None:
+    """Warnings of the libraries go to the log; matplotlib needs no display."""
+    logging.captureWarnings(True)
+    os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is told once, by the database
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    loggers = [logging.getLogger(name) for name in ("loop", "dft", "vae", "py.warnings")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+        handler.close()
