@@ -183,7 +183,7 @@ def _draw_ground(
         sparse = np.where(surface.inside, surface.distance, 0.0)
         levels = [interpolation.SPARSE_BEYOND, 2.0]
         axes.contourf(surface.x, surface.y, sparse, levels=levels, colors="none", hatches=["/////"], zorder=3).set(
-            hatch_linewidth=0.4, edgecolor="#8c8c8c", gid="sparse"
+            hatch_linewidth=0.4, edgecolor="#8c8c8c", linewidth=0, gid="sparse"
         )
 
 
