@@ -22,6 +22,7 @@ def map_command(
     colours: str = "red",
     level: str = "",
     source: str = "",
+    section: Sequence[str] = (),
 ) -> str:
     """Draw the hull map of a table of energies.
 
@@ -35,6 +36,7 @@ def map_command(
         colours: ``red``, ``colour-blind`` or ``grey``.
         level: The level of theory, in words, for the caption.
         source: Where the competing phases come from, in words, for the caption.
+        section: Two or three end members, such as ``("Li2S", "SnS2", "LiCl")``, for a section through the field.
 
     Returns:
         One line that says what was made.
@@ -48,7 +50,7 @@ def map_command(
     points = points_from_table(table, phase_field)
     n_compositions = count_compositions(points)
     note = MapNote(level, source or f"rows of {Path(energies).name}", n_compositions, n_structures=len(points))
-    figure = draw_hull_map(with_level(points, level), phase_field, note, mark, size, colours)
+    figure = draw_hull_map(with_level(points, level), phase_field, note, mark, size, colours, section)
     save_map(figure, out)
     if json_file is not None:
         rows = [
