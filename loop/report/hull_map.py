@@ -70,15 +70,15 @@ def draw_hull_map(
     geometry, sizes, magenta = geometry_of(field, section), style(size), NEW_PHASE.get(colours, "")
     if not points:
         raise ValueError(f"no map of {field}: nothing was computed")
-    shown = _placed(points, geometry)
+    shown = placed(points, geometry)
     if not shown:
         raise ValueError(f"no map of {field}: every computed composition lacks {geometry.without}")
-    marked = [(text, _place_of(text, field, geometry)) for text in mark]
+    marked = [(text, mark_place(text, field, geometry)) for text in mark]
     places = np.array([place for _, place in shown])
     energies = np.array([point.e_above_hull for point, _ in shown]) * 1000
     unique, lowest = interpolation.lowest_per_place(places, energies)
-    surface = _interpolated(unique, lowest, geometry)
-    colour_map, scale = ground(colours), _scale(lowest)
+    surface = interpolated(unique, lowest, geometry)
+    colour_map, scale = ground(colours), scale_of(lowest)
     caption = caption_lines(note, sizes, _absent(points, shown, geometry), _ground_remark(surface, geometry))
     figure, axes, bar = lay_out(sizes, geometry, len(caption) + bool(mark))
     dress(axes, geometry, sizes)
@@ -104,7 +104,7 @@ def save_map(figure: Figure, path: Path, dpi: int | None = None) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise ValueError(f"{path} ends in {path.suffix!r}: choose .png, .svg or .pdf")
+        raise ValueError(f"{path} ends in {path.suffix!r}: choose .png, .svg, .pdf or .html")
     # no date, so that the same records give the same file
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix.lower()[1:])
     options: dict[str, Any] = {"pil_kwargs": {"compress_level": 4}} if path.suffix.lower() == ".png" else {}
@@ -126,17 +126,23 @@ def places_on_image(
         height: Of the picture, pixels.
     """
     best: dict[tuple[float, float], MapPoint] = {}
-    for point, place in sorted(_placed(points, geometry_of(field)), key=lambda item: item[0].e_above_hull):
+    for point, place in sorted(placed(points, geometry_of(field)), key=lambda item: item[0].e_above_hull):
         best.setdefault((round(place[0], 6), round(place[1], 6)), point)
     pixels = figure.axes[0].transData.transform(np.array(list(best)).reshape(-1, 2))
     return [(float(x), height - float(y), point) for (x, y), point in zip(pixels, best.values(), strict=True)]
 
 
-def _placed(points: Sequence[MapPoint], geometry: Geometry) -> list[Placed]:
+def placed(points: Sequence[MapPoint], geometry: Geometry) -> list[Placed]:
+    """The points that have a place, with it."""
     return [(point, place) for point in points if (place := geometry.place(point.composition)) is not None]
 
 
-def _place_of(text: str, field: PhaseField, geometry: Geometry) -> tuple[float, float]:
+def mark_place(text: str, field: PhaseField, geometry: Geometry) -> tuple[float, float]:
+    """Place of a new phase.
+
+    Raises:
+        ValueError: If it is no formula, lies outside the field or has no place.
+    """
     try:
         composition = Composition(text)
     except (ValueError, KeyError) as error:
@@ -150,7 +156,7 @@ def _place_of(text: str, field: PhaseField, geometry: Geometry) -> tuple[float, 
     return place
 
 
-def _interpolated(places: np.ndarray, energies: np.ndarray, geometry: Geometry) -> interpolation.Ground | None:
+def interpolated(places: np.ndarray, energies: np.ndarray, geometry: Geometry) -> interpolation.Ground | None:
     """The ground in the plane of the map; distances stay in units of its side."""
     origin, side = geometry.frame
     resolution = _FINE if len(places) > _FEW else _COARSE
@@ -161,7 +167,7 @@ def _interpolated(places: np.ndarray, energies: np.ndarray, geometry: Geometry) 
     return replace(surface, x=x, y=y, outline=origin + side * surface.outline)
 
 
-def _scale(lowest: np.ndarray) -> Normalize:
+def scale_of(lowest: np.ndarray) -> Normalize:
     """From the hull to the highest ground, in steps of 25 meV/atom."""
     return Normalize(0.0, float(np.clip(np.ceil(lowest.max() / 25) * 25, 25, _SCALE_LIMIT)))
 

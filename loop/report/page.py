@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from loop.records import CampaignRecord, FieldRecord
 from loop.report import charts, structures, view
 from loop.report.citations import citations
+from loop.report.embedding import json_for_script
 from loop.report.formulas import html
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
 from loop.report.points import MapPoint, note_from_record, points_from_record
@@ -120,11 +120,6 @@ def viewer_data(found: Sequence[view.Found]) -> dict[str, dict]:
         "structures": {key: each | names[key] for key, each in shown.items()},
         "looks": structures.element_looks(symbols),
     }
-
-
-def json_for_script(data: object) -> str:
-    """JSON that no content can end early inside a script element."""
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
 
 
 def _sums(values: Sequence[float]) -> list[float]:

@@ -162,11 +162,10 @@ def page_view(record: CampaignRecord) -> PageView:
     states = calculations["state"].value_counts().to_dict() if "state" in calculations else {}
     cpu = float(calculations["cpu_s"].fillna(0).sum()) / 3600 if "cpu_s" in calculations else 0.0
     levels = sorted({each.level for each in record.fields if each.level})
-    best = {each.phase_field: _or_infinite(each.best_e_above_competing) for each in record.fields}
     return PageView(
         record=record,
-        found=sorted(found, key=lambda probe: (probe.e_above_competing, probe.formula)),
-        fields=sorted(record.fields, key=lambda each: best[each.phase_field]),
+        found=sorted(found, key=lambda probe: (_rounded(probe.e_above_competing), probe.id)),
+        fields=sorted(record.fields, key=lambda each: (_rounded(each.best_e_above_competing), each.phase_field)),
         state=_state(record),
         level=", ".join(levels) or "none yet",
         states=states,
@@ -269,8 +268,9 @@ def _failures(record: CampaignRecord) -> list[dict[str, Any]]:
     return failed.reindex(columns=names).fillna("").to_dict("records")
 
 
-def _or_infinite(value: float | None) -> float:
-    return np.inf if value is None else value
+def _rounded(value: float | None) -> float:
+    """To a hundredth of a meV/atom, so that equal energies are ordered by name; none comes last."""
+    return np.inf if value is None else round(value, 5)
 
 
 def mev(value: float | None, signed: bool = False) -> str:

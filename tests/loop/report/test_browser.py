@@ -9,7 +9,10 @@ import time
 import pytest
 from pymatgen.core import Composition, Structure
 
+from loop.report.interactive import write_interactive
 from loop.report.page import build_report
+from loop.report.points import points_from_record
+from vae.phase_fields import PhaseField
 
 pytestmark = pytest.mark.browser
 
@@ -184,3 +187,21 @@ def test_a_screen_reader_finds_its_way(page):
     assert all(table.find_elements("css selector", "caption") for table in elements(page, "table"))
     labelled = "return [...document.querySelectorAll('input')].every(i => i.labels.length === 1)"
     assert page.execute_script(labelled)
+
+
+def test_the_interactive_map_shows_a_structure_and_asks_no_network(browser, make_field, tmp_path):
+    field = make_field()
+    path = write_interactive(points_from_record(field), PhaseField.parse(field.phase_field), tmp_path / "m.html")
+    browser.get_log("performance")
+    browser.get(path.as_uri())
+    told = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [each["params"]["request"]["url"] for each in told if each["method"] == "Network.requestWillBeSent"]
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    assert browser.get_log("browser") == []
+    traces = browser.execute_script("return document.getElementById('map').data.map(trace => [trace.type, trace.name])")
+    assert ["scatter", "calculation"] in traces
+    browser.execute_script(
+        "const map = document.getElementById('map'); const trace = map.data.find(t => t.name === 'calculation');"
+        "map.emit('plotly_click', {points: [{customdata: trace.customdata[trace.customdata.indexOf('Li5SnS4Cl')]}]});"
+    )
+    assert "Li5SnS4Cl" in browser.find_element("id", "viewer-title").text

@@ -255,5 +255,5 @@ def test_mistakes_are_named(change, message):
 
 
 def test_unknown_ending_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"ends in '.gif': choose .png, .svg or .pdf"):
+    with pytest.raises(ValueError, match=r"ends in '.gif': choose .png, .svg, .pdf or .html"):
         save_map(draw_hull_map([probe("LiSnSCl")], FIELD), tmp_path / "m.gif")
