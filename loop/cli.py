@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -230,6 +231,8 @@ def writing(target: Path) -> Iterator[None]:
 
 def main() -> None:
     """Run the command line: 0 on success, 2 for a user's mistake, 1 for a failure of the run."""
+    # The networks here are small: threads that wait for each other by spinning cost more than they give.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:

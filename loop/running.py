@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ def run_in_folder(
     """
     settings = _settings(folder, config)
     reporter = Reporter(quiet)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a queue's or a user's polite kill is an interruption
     with Campaign.drive(folder, settings, accept_changes) as campaign, _logging_to(folder / "loop.log"):
         wanted = cycles or campaign.settings.cycles
         try:
