@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
@@ -21,24 +19,22 @@ from matplotlib.transforms import Bbox
 from pymatgen.core import Composition
 
 from loop.report import interpolation
-from loop.report.formulas import field_formula, mathtext
-from loop.report.geometry import Square, geometry_of
+from loop.report.canvas import CONTOURS, caption_lines, draw_bar, dress, lay_out, legend_of, write_caption
+from loop.report.formulas import mathtext
+from loop.report.geometry import Geometry, geometry_of
 from loop.report.labels import BACKING, place_labels
-from loop.report.points import MapNote, MapPoint
+from loop.report.line_map import draw_line
+from loop.report.points import MapNote, MapPoint, Placed
 from loop.report.styles import NEW_PHASE, Style, ground, style
+from loop.report.tie_lines import tie_lines
 from vae.phase_fields import PhaseField
 
 #: The colour bar ends here at the latest, meV/atom; above it the ground is palest.
 _SCALE_LIMIT = 200.0
-#: Lines of equal energy, meV/atom.
-_CONTOURS = (25, 50, 100)
 #: Grid points along a side of the ground; few calculations leave nothing for a fine grid to show.
 _FEW, _COARSE, _FINE = 60, 101, 201
 #: More calculations than this get smaller tripods.
 _CROWDED = 250
-#: Beyond the square there is room for the labels of the compounds on its edges.
-_XLIM, _YLIM = (-0.05, 1.05), (-0.085, 1.085)
-_ASPECT = (_YLIM[1] - _YLIM[0]) / (_XLIM[1] - _XLIM[0])
 #: Text stays text in SVG and PDF, so that it can be searched and edited.
 _TEXT_AS_TEXT: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "phaseloop"}
 
@@ -50,6 +46,7 @@ def draw_hull_map(
     mark: Sequence[str] = (),
     size: str = "paper",
     colours: str = "red",
+    section: Sequence[str] = (),
 ) -> Figure:
     """Draw the map: a tripod for every calculation on a ground that is dark near the hull.
 
@@ -59,37 +56,43 @@ def draw_hull_map(
 
     Args:
         points: Probes and competing phases with their energies above the hull.
-        field: Two cations and two anions.
+        field: The phase field; `geometry_of` says which map it gets.
         note: What the map rests on, written beneath it.
         mark: Formulas of new phases, drawn in magenta with a letter.
         size: ``paper``, ``slide`` or ``poster``.
         colours: ``red``, ``colour-blind`` or ``grey``.
+        section: Two or three end members of a section through the field, instead of the whole field.
 
     Raises:
         ValueError: If the field has no such map, a formula lies outside it or has no place on the map, or nothing
             can be shown.
     """
-    geometry, sizes = geometry_of(field), style(size)
-    shown = [(point, place) for point in points if (place := geometry.place(point.composition)) is not None]
+    geometry, sizes, magenta = geometry_of(field, section), style(size), NEW_PHASE.get(colours, "")
+    if not points:
+        raise ValueError(f"no map of {field}: nothing was computed")
+    shown = placed(points, geometry)
     if not shown:
-        raise ValueError(f"no map of {field}: no computed composition holds a cation and an anion")
-    marked = [(text, _place_of(text, field, geometry)) for text in mark]
-    n_hidden = len({point.formula for point in points}) - len({point.formula for point, _ in shown})
+        raise ValueError(f"no map of {field}: every computed composition lacks {geometry.without}")
+    marked = [(text, mark_place(text, field, geometry)) for text in mark]
     places = np.array([place for _, place in shown])
     energies = np.array([point.e_above_hull for point, _ in shown]) * 1000
     unique, lowest = interpolation.lowest_per_place(places, energies)
-    surface = interpolation.interpolate(unique, lowest, _FINE if len(unique) > _FEW else _COARSE)
-    caption = _caption(note, sizes, n_hidden, surface)
-    figure, axes, bar = _layout(sizes, len(caption) + bool(mark))
-    colour_map, scale = ground(colours), _scale(lowest)
-    _draw_ground(axes, unique, lowest, surface, colour_map, scale)
-    _draw_tripods(axes, unique, sizes)
-    _draw_marks(axes, marked, sizes, NEW_PHASE[colours])
-    _dress_axes(axes, geometry, sizes)
-    figure.draw_without_rendering()
-    _draw_known(axes, shown, marked, sizes)
-    _draw_bar(figure, bar, colour_map, scale, bool(lowest.max() > _SCALE_LIMIT), sizes)
-    _write_caption(figure, _legend(marked, field), caption, sizes, NEW_PHASE[colours])
+    surface = interpolated(unique, lowest, geometry)
+    colour_map, scale = ground(colours), scale_of(lowest)
+    caption = caption_lines(note, sizes, _absent(points, shown, geometry), _ground_remark(surface, geometry))
+    figure, axes, bar = lay_out(sizes, geometry, len(caption) + bool(mark))
+    dress(axes, geometry, sizes)
+    if geometry.kind == "line":
+        draw_line(axes, shown, marked, geometry, colour_map, scale, sizes, magenta)
+    else:
+        _draw_ground(axes, unique, lowest, surface, colour_map, scale)
+        _draw_tie_lines(axes, tie_lines(points, geometry), geometry)
+        _draw_tripods(axes, unique, sizes)
+        _draw_marks(axes, marked, sizes, magenta)
+        figure.draw_without_rendering()
+        _draw_known(axes, shown, marked, geometry, sizes)
+    draw_bar(figure, bar, colour_map, scale, bool(lowest.max() > _SCALE_LIMIT), sizes)
+    write_caption(figure, legend_of(mark, field), caption, sizes, magenta)
     return figure
 
 
@@ -101,7 +104,7 @@ def save_map(figure: Figure, path: Path, dpi: int | None = None) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise ValueError(f"{path} ends in {path.suffix!r}: choose .png, .svg or .pdf")
+        raise ValueError(f"{path} ends in {path.suffix!r}: choose .png, .svg, .pdf or .html")
     # no date, so that the same records give the same file
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix.lower()[1:])
     options: dict[str, Any] = {"pil_kwargs": {"compress_level": 4}} if path.suffix.lower() == ".png" else {}
@@ -111,7 +114,35 @@ def save_map(figure: Figure, path: Path, dpi: int | None = None) -> Path:
     return path
 
 
-def _place_of(text: str, field: PhaseField, geometry: Square) -> tuple[float, float]:
+def places_on_image(
+    figure: Figure, points: Sequence[MapPoint], field: PhaseField, height: float
+) -> list[tuple[float, float, MapPoint]]:
+    """Where the lowest calculation at each place lies on a picture of the map, pixels from the left and the top.
+
+    Args:
+        figure: A drawn square or triangle; its resolution is that of the picture.
+        points: As drawn.
+        field: As drawn.
+        height: Of the picture, pixels.
+    """
+    best: dict[tuple[float, float], MapPoint] = {}
+    for point, place in sorted(placed(points, geometry_of(field)), key=lambda item: item[0].e_above_hull):
+        best.setdefault((round(place[0], 6), round(place[1], 6)), point)
+    pixels = figure.axes[0].transData.transform(np.array(list(best)).reshape(-1, 2))
+    return [(float(x), height - float(y), point) for (x, y), point in zip(pixels, best.values(), strict=True)]
+
+
+def placed(points: Sequence[MapPoint], geometry: Geometry) -> list[Placed]:
+    """The points that have a place, with it."""
+    return [(point, place) for point in points if (place := geometry.place(point.composition)) is not None]
+
+
+def mark_place(text: str, field: PhaseField, geometry: Geometry) -> tuple[float, float]:
+    """Place of a new phase.
+
+    Raises:
+        ValueError: If it is no formula, lies outside the field or has no place.
+    """
     try:
         composition = Composition(text)
     except (ValueError, KeyError) as error:
@@ -121,28 +152,44 @@ def _place_of(text: str, field: PhaseField, geometry: Square) -> tuple[float, fl
         raise ValueError(f"{text!r} cannot be marked: {', '.join(outside)} is not in the field {field}")
     place = geometry.place(composition)
     if place is None:
-        raise ValueError(f"{text!r} cannot be marked: it needs a cation and an anion of {field} to have a place")
+        raise ValueError(f"{text!r} cannot be marked: it lacks {geometry.without}")
     return place
 
 
-def _scale(lowest: np.ndarray) -> Normalize:
+def interpolated(places: np.ndarray, energies: np.ndarray, geometry: Geometry) -> interpolation.Ground | None:
+    """The ground in the plane of the map; distances stay in units of its side."""
+    origin, side = geometry.frame
+    resolution = _FINE if len(places) > _FEW else _COARSE
+    surface = interpolation.interpolate((places - origin) / side, energies, resolution)
+    if surface is None:
+        return None
+    x, y = origin[0] + side * surface.x, origin[1] + side * surface.y
+    return replace(surface, x=x, y=y, outline=origin + side * surface.outline)
+
+
+def scale_of(lowest: np.ndarray) -> Normalize:
     """From the hull to the highest ground, in steps of 25 meV/atom."""
     return Normalize(0.0, float(np.clip(np.ceil(lowest.max() / 25) * 25, 25, _SCALE_LIMIT)))
 
 
-def _layout(sizes: Style, n_lines: int) -> tuple[Figure, Axes, Axes]:
-    """A figure with the map, the colour bar and room for the caption; lengths in inches."""
-    em = sizes.font / 72
-    left, right, top, bottom = 4.9 * em, 6.6 * em, 0.8 * em, 3.6 * em
-    tall = sizes.side * _ASPECT
-    height = tall + top + bottom + (1.25 * n_lines + 1.2) * em * 0.86
-    width = sizes.side + left + right
-    figure = Figure(figsize=(width, height), dpi=sizes.dpi, facecolor="white")
-    FigureCanvasAgg(figure)
-    base = (height - top - tall) / height
-    axes = figure.add_axes((left / width, base, sizes.side / width, tall / height))
-    bar = figure.add_axes(((left + sizes.side + 0.8 * em) / width, base, 1.1 * em / width, tall / height))
-    return figure, axes, bar
+def _absent(points: Sequence[MapPoint], shown: Sequence[Placed], geometry: Geometry) -> str:
+    n = len({point.formula for point in points}) - len({point.formula for point, _ in shown})
+    return f"{n} that lack {geometry.without} are not shown." if n else ""
+
+
+def _ground_remark(surface: interpolation.Ground | None, geometry: Geometry) -> str:
+    if geometry.kind == "line":
+        return "Formation energies from the ends; lines: the hull between them."
+    if surface is None:
+        return "Too few places for a ground between them."
+    return f"Hatched: further than {interpolation.SPARSE_BEYOND:g} from any calculation." if _is_sparse(surface) else ""
+
+
+def _is_sparse(surface: interpolation.Ground) -> bool:
+    return bool(surface.distance[surface.inside].max() > interpolation.SPARSE_BEYOND)
+
+
+# On a triangle the plain `Axes` methods take places in the plane, mpltern's own would take three coordinates.
 
 
 def _draw_ground(
@@ -155,88 +202,58 @@ def _draw_ground(
 ) -> None:
     """Draw the ground, or coloured places where there is none."""
     if surface is None:
-        look: dict[str, Any] = {
-            "cmap": colours,
-            "norm": scale,
-            "edgecolors": "black",
-            "linewidths": 0.5,
-            "zorder": 2,
-            "gid": "places",
-        }
-        axes.scatter(places[:, 0], places[:, 1], c=energies, s=90, **look)
+        look: dict[str, Any] = {"cmap": colours, "norm": scale, "edgecolors": "black", "linewidths": 0.5}
+        Axes.scatter(axes, places[:, 0], places[:, 1], c=energies, s=90, zorder=2, gid="places", **look)
         return
-    image = axes.imshow(
-        surface.energy,
-        origin="lower",
-        extent=(0, 1, 0, 1),
-        cmap=colours,
-        norm=scale,
-        interpolation="bilinear",
-        aspect="auto",
-    )
+    limits = axes.get_xlim(), axes.get_ylim()
+    extent = (surface.x[0], surface.x[-1], surface.y[0], surface.y[-1])
+    look = {"cmap": colours, "norm": scale, "interpolation": "bilinear", "aspect": "auto"}
+    image = Axes.imshow(axes, surface.energy, origin="lower", extent=extent, **look)
     image.set_clip_path(Polygon(surface.outline, transform=axes.transData))
     image.set_gid("ground")
     inside = np.where(surface.inside, surface.energy, np.nan)
     lines: dict[str, Any] = {"colors": "black", "linewidths": 0.35, "alpha": 0.55, "zorder": 2}
-    axes.contour(surface.x, surface.y, inside, levels=_CONTOURS, **lines)
+    Axes.contour(axes, surface.x, surface.y, inside, levels=CONTOURS, **lines)
     if _is_sparse(surface):
         sparse = np.where(surface.inside, surface.distance, 0.0)
-        levels = [interpolation.SPARSE_BEYOND, 2.0]
-        axes.contourf(surface.x, surface.y, sparse, levels=levels, colors="none", hatches=["//////"], zorder=3).set(
-            hatch_linewidth=0.35, gid="sparse"
-        )
+        hatching: dict[str, Any] = {"colors": "none", "hatches": ["/////"], "zorder": 3}
+        area = Axes.contourf(axes, surface.x, surface.y, sparse, levels=[interpolation.SPARSE_BEYOND, 2.0], **hatching)
+        area.set(hatch_linewidth=0.4, edgecolor="#8c8c8c", linewidth=0, gid="sparse")
+    Axes.set_xlim(axes, limits[0])
+    Axes.set_ylim(axes, limits[1])
 
 
-def _is_sparse(surface: interpolation.Ground | None) -> bool:
-    return surface is not None and bool(surface.distance[surface.inside].max() > interpolation.SPARSE_BEYOND)
+def _draw_tie_lines(axes: Axes, pairs: Sequence[tuple[str, str]], geometry: Geometry) -> None:
+    for pair in pairs:
+        ends = np.array([geometry.place(Composition(formula)) for formula in pair], dtype=float)
+        Axes.plot(axes, ends[:, 0], ends[:, 1], color="black", lw=0.6, zorder=3, gid="tie-line")
 
 
 def _draw_tripods(axes: Axes, places: np.ndarray, sizes: Style) -> None:
     shrink = min(1.0, (_CROWDED / len(places)) ** 0.4)
-    look: dict[str, Any] = {
-        "color": "black",
-        "ms": sizes.tripod * shrink,
-        "mew": sizes.line * shrink,
-        "zorder": 4,
-        "gid": "tripods",
-    }
-    (tripods,) = axes.plot(*places.T, "1", **look)
+    look: dict[str, Any] = {"color": "black", "ms": sizes.tripod * shrink, "mew": sizes.line * shrink, "zorder": 4}
+    (tripods,) = Axes.plot(axes, places[:, 0], places[:, 1], "1", clip_on=False, gid="tripods", **look)
     tripods.set_path_effects([withStroke(linewidth=2.4 * sizes.line * shrink, foreground="white", alpha=0.75)])
 
 
 def _draw_marks(axes: Axes, marked: Sequence[tuple[str, tuple[float, float]]], sizes: Style, colour: str) -> None:
-    for letter, (_, place) in zip(ascii_lowercase, marked, strict=False):
-        (tripod,) = axes.plot(*place, "1", color=colour, ms=1.8 * sizes.tripod, mew=2.2 * sizes.line, zorder=7)
+    for letter, (_, (x, y)) in zip(ascii_lowercase, marked, strict=False):
+        look: dict[str, Any] = {"color": colour, "ms": 1.8 * sizes.tripod, "mew": 2.2 * sizes.line, "zorder": 7}
+        (tripod,) = Axes.plot(axes, [x], [y], "1", clip_on=False, gid=f"mark-{letter}", **look)
         tripod.set_path_effects([withStroke(linewidth=4.4 * sizes.line, foreground="white")])
-        tripod.set_gid(f"mark-{letter}")
         offset = (0.75 * sizes.font, 0.35 * sizes.font)
-        text = axes.annotate(
-            letter, place, xytext=offset, textcoords="offset points", color=colour, weight="bold", zorder=9
-        )
-        text.set(fontsize=1.15 * sizes.font, bbox=BACKING)
-
-
-def _dress_axes(axes: Axes, geometry: Square, sizes: Style) -> None:
-    axes.set(xlim=_XLIM, ylim=_YLIM, facecolor="#e9e9ec")
-    ticks = [0, 0.25, 0.5, 0.75, 1]
-    labels = ["0", "0.25", "0.5", "0.75", "1"]
-    axes.set_xticks(ticks, labels)
-    axes.set_yticks(ticks, labels)
-    axes.tick_params(labelsize=sizes.font, width=sizes.line, length=2.5 * sizes.line + 1)
-    for spine in axes.spines.values():
-        spine.set_linewidth(sizes.line)
-    x, y = geometry.axis_labels
-    axes.set_xlabel(x, fontsize=1.1 * sizes.font, labelpad=0.3 * sizes.font)
-    axes.set_ylabel(y, fontsize=1.1 * sizes.font, labelpad=0.3 * sizes.font)
+        text = axes.annotate(letter, (x, y), xytext=offset, textcoords="offset points", color=colour, zorder=9)
+        text.set(fontsize=1.15 * sizes.font, weight="bold", bbox=BACKING)
 
 
 def _draw_known(
     axes: Axes,
-    shown: Sequence[tuple[MapPoint, tuple[float, float]]],
+    shown: Sequence[Placed],
     marked: Sequence[tuple[str, tuple[float, float]]],
+    geometry: Geometry,
     sizes: Style,
 ) -> None:
-    """Known compounds at their places; those that share one share a label."""
+    """Known compounds at their places; those that share one share a label, those at a labelled corner have none."""
     by_place: dict[tuple[float, float], list[str]] = {}
     for point, (x, y) in sorted(shown, key=lambda item: item[0].formula):
         names = by_place.setdefault((round(x, 6), round(y, 6)), []) if point.is_known else []
@@ -245,22 +262,15 @@ def _draw_known(
     if not by_place:
         return
     places = np.array(list(by_place))
-    axes.scatter(
-        places[:, 0],
-        places[:, 1],
-        s=sizes.tripod**2 * 0.6,
-        facecolors="white",
-        edgecolors="black",
-        linewidths=sizes.line,
-        zorder=5,
-        clip_on=False,
-        gid="known",
-    )
-    texts = [mathtext(", ".join(names)) for names in by_place.values()]
+    look: dict[str, Any] = {"facecolors": "white", "edgecolors": "black", "linewidths": sizes.line, "zorder": 5}
+    Axes.scatter(axes, places[:, 0], places[:, 1], s=sizes.tripod**2 * 0.6, clip_on=False, gid="known", **look)
+    corners = set(geometry.parts) if geometry.kind == "triangle" else set()
+    texts = [mathtext(", ".join(name for name in names if name not in corners)) for names in by_place.values()]
     pixels = _pixels(axes)
     keep = [*_boxes(axes, places, 0.42 * sizes.tripod * pixels), *_mark_boxes(axes, marked, sizes)]
     tripods = _boxes(axes, np.array([place for _, place in shown]), 0.35 * sizes.tripod * pixels)
-    place_labels(axes, places, texts, 0.92 * sizes.font, keep, tripods if len(tripods) < 1000 else ())
+    rather = tripods if len(tripods) < 1000 else ()
+    place_labels(axes, places, texts, 0.92 * sizes.font, keep, rather, geometry.frame)
 
 
 def _pixels(axes: Axes) -> float:
@@ -276,66 +286,3 @@ def _mark_boxes(axes: Axes, marked: Sequence[tuple[str, tuple[float, float]]], s
     reach = 1.6 * sizes.font * _pixels(axes)
     centres = [axes.transData.transform(place) for _, place in marked]
     return [Bbox([(x - 0.6 * reach, y - 0.7 * reach), (x + reach, y + 0.9 * reach)]) for x, y in centres]
-
-
-def _draw_bar(figure: Figure, bar: Axes, colours: Colormap, scale: Normalize, above: bool, sizes: Style) -> None:
-    extend = "max" if above else "neither"
-    colour_bar = figure.colorbar(ScalarMappable(scale, colours), cax=bar, extend=extend, extendfrac=0.03)
-    colour_bar.set_label("Energy above hull (meV/atom)", fontsize=1.1 * sizes.font)
-    colour_bar.ax.tick_params(labelsize=sizes.font, width=sizes.line, length=2.5 * sizes.line + 1)
-    colour_bar.outline.set_linewidth(sizes.line)
-    for level in _CONTOURS:
-        if level < (scale.vmax or 0):
-            colour_bar.ax.axhline(level, color="black", lw=0.35, alpha=0.55)
-
-
-def _legend(marked: Sequence[tuple[str, tuple[float, float]]], field: PhaseField) -> str:
-    """The letters of the new phases and their formulas."""
-    names = (mathtext(field_formula(text, field.elements)) for text, _ in marked)
-    return "    ".join(f"{letter}  {name}" for letter, name in zip(ascii_lowercase, names, strict=False))
-
-
-def _caption(note: MapNote | None, sizes: Style, n_hidden: int, surface: interpolation.Ground | None) -> list[str]:
-    """What the map rests on, in lines that fit beneath it."""
-    if note is None:
-        return []
-    text = note.text()
-    if n_hidden:
-        text += f" {n_hidden} without a cation or an anion have no place here."
-    if surface is None:
-        text += " Too few places for a ground between them."
-    elif _is_sparse(surface):
-        text += f" Hatched: further than {interpolation.SPARSE_BEYOND:g} from any calculation."
-    return textwrap.wrap(text, int((sizes.side * 72 / sizes.font + 9) / (0.86 * 0.53)))
-
-
-def _write_caption(figure: Figure, legend: str, lines: Sequence[str], sizes: Style, colour: str) -> None:
-    em = sizes.font / 72
-    width, height = figure.get_size_inches()
-    look: dict[str, Any] = {"fontsize": 0.86 * sizes.font, "va": "bottom", "ha": "left", "linespacing": 1.25}
-    x, y = 1.2 * em / width, 0.4 * em / height
-    figure.text(x, y, "\n".join(lines), gid="caption", **look)
-    if legend:
-        y += 1.25 * len(lines) * 0.86 * em / height
-        figure.text(x, y, legend, color=colour, gid="legend", **look)
-
-
-def places_on_image(
-    figure: Figure, points: Sequence[MapPoint], field: PhaseField, height: float
-) -> list[tuple[float, float, MapPoint]]:
-    """Where the lowest calculation at each place lies on a picture of the map, pixels from the left and the top.
-
-    Args:
-        figure: A drawn map; its resolution is that of the picture.
-        points: As drawn.
-        field: As drawn.
-        height: Of the picture, pixels.
-    """
-    geometry = geometry_of(field)
-    best: dict[tuple[float, float], MapPoint] = {}
-    for point in sorted(points, key=lambda point: point.e_above_hull):
-        place = geometry.place(point.composition)
-        if place is not None:
-            best.setdefault((round(place[0], 6), round(place[1], 6)), point)
-    pixels = figure.axes[0].transData.transform(np.array(list(best)).reshape(-1, 2))
-    return [(float(x), height - float(y), point) for (x, y), point in zip(pixels, best.values(), strict=True)]

@@ -9,7 +9,7 @@ from scipy.signal import fftconvolve
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 #: Further than this from every computed composition, in units of the map's side, the ground is hatched.
-SPARSE_BEYOND = 0.1
+SPARSE_BEYOND = 0.12
 #: The grid reaches beyond the map by this, so that its edge is weighted like its middle.
 _MARGIN = 0.3
 

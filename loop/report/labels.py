@@ -24,6 +24,7 @@ def place_labels(
     size: float,
     keep_free: Sequence[Bbox] = (),
     rather_free: Sequence[Bbox] = (),
+    frame: tuple[np.ndarray, float] = (np.zeros(2), 1.0),
 ) -> list[Text]:
     """Write each text near its place, clear of the others, of `keep_free` and of the edge of the axes.
 
@@ -35,6 +36,7 @@ def place_labels(
         texts: n strings.
         size: Font size in points.
         keep_free: Boxes in display coordinates that no label may cover.
+        frame: Origin and side of the square that holds the places, in data coordinates.
         rather_free: Boxes that a label covers only if it finds no other room within a short distance.
 
     Returns:
@@ -46,14 +48,14 @@ def place_labels(
     for place, text in zip(places, texts, strict=True):
         label = axes.annotate(text, place, xytext=(0, 0), textcoords="offset points", fontsize=size, zorder=8)
         label.set_bbox(BACKING)
-        directions = _directions(*place)
+        directions = _directions(*(np.asarray(place) - frame[0]) / frame[1])
         free = (
             _try(label, directions, _DISTANCES[:3], [*taken, *rather_free], inside)
             or _try(label, directions, _DISTANCES[:2], taken, inside)
             or _try(label, directions, _DISTANCES, taken, inside)
         )
-        label.set_visible(free is not None)
-        if free is not None:
+        label.set_visible(free is not None and bool(text))
+        if free is not None and text:
             taken.append(free)
             _draw_leader(axes, label)
         labels.append(label)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from loop.records import CampaignRecord, FieldRecord
-from loop.report import view
+from loop.report import charts, structures, view
+from loop.report.citations import citations
+from loop.report.embedding import json_for_script
 from loop.report.formulas import html
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
 from loop.report.points import MapPoint, note_from_record, points_from_record
@@ -45,7 +48,7 @@ def build_report(record: CampaignRecord, folder: Path) -> Path:
 
     Args:
         record: The campaign, empty, in progress or complete.
-        folder: Gets ``index.html``, ``maps/<field>.png`` and ``.svg``, ``tables/*.csv``.
+        folder: Gets ``index.html``, ``maps/<field>.png`` and ``.svg``, ``tables/*.csv``, ``structures/*.cif``.
 
     Returns:
         The page.
@@ -53,10 +56,17 @@ def build_report(record: CampaignRecord, folder: Path) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(record, folder / "tables")
+    write_structures(record, folder / "structures")
     maps = {field.phase_field: draw_field(field, folder / "maps", record) for field in record.fields}
     page = folder / "index.html"
     page.write_text(render(record, maps), encoding="utf-8")
     return page
+
+
+def write_structures(record: CampaignRecord, folder: Path) -> list[Path]:
+    """The structures behind the energies of the probes, as CIF: ``<field>_<formula>.cif``, the lowest at each."""
+    probes = [probe for field in record.fields for probe in view.found_in(field) if probe.structure]
+    return [structures.write_cif(probe.structure or {}, folder / probe.file_name) for probe in probes]
 
 
 def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord) -> FieldMap:
@@ -68,7 +78,7 @@ def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord) -> Fiel
         figure = draw_hull_map(points, phase_field, note_from_record(field, remark), mark=view.near_hull(field, record))
     except ValueError as error:
         return FieldMap(missing=str(error))
-    for ending, dpi in (("png", None), ("svg", 200)):
+    for ending, dpi in (("png", None), ("svg", 200), ("pdf", 300)):
         save_map(figure, folder / f"{field.phase_field}.{ending}", dpi)
     figure.set_dpi(_PAGE_DPI)
     image = io.BytesIO()
@@ -87,5 +97,30 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(formula=html, mev=view.mev, number=view.number, duration=view.duration)
-    return environment.get_template("page.html.j2").render(view=view.page_view(record), maps=maps)
+    environment.filters.update(formula=html, mev=view.mev, number=view.number, duration=view.duration, plain=view.plain)
+    page = view.page_view(record)
+    spent, found = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])
+    return environment.get_template("page.html.j2").render(
+        view=page,
+        maps=maps,
+        bump=charts.bump_chart(record),
+        latent=charts.latent_map(record),
+        budget=charts.found_against_spent(spent, [round(n) for n in found]),
+        citations=citations(record),
+        data=json_for_script(viewer_data(page.found)),
+    )
+
+
+def viewer_data(found: Sequence[view.Found]) -> dict[str, dict]:
+    """What the structure viewer needs: structures by their key, and how to draw each element."""
+    shown = {probe.id: structures.compact(probe.structure) for probe in found if probe.structure}
+    symbols = {symbol for each in shown.values() for symbol in each["symbols"]}
+    names = {probe.id: {"formula": probe.formula, "file": probe.file_name} for probe in found if probe.structure}
+    return {
+        "structures": {key: each | names[key] for key, each in shown.items()},
+        "looks": structures.element_looks(symbols),
+    }
+
+
+def _sums(values: Sequence[float]) -> list[float]:
+    return [sum(values[: i + 1]) for i in range(len(values))]

@@ -29,6 +29,7 @@ class MapPoint:
         e_above_hull: Distance from the hull of all entries, eV/atom.
         e_above_competing: Distance from the hull of the competing phases alone, eV/atom; negative for a new phase.
         role: Whether a probe or a competing phase.
+        energy_per_atom: Total energy, eV/atom, where it is known.
         decomposition: Formulas and fractions of atoms of the phases it decomposes into.
         generator: How its structure was built, in words.
         level: Identity of the level of theory.
@@ -40,6 +41,7 @@ class MapPoint:
     e_above_hull: float
     e_above_competing: float
     role: Literal["probe", "competing"] = "probe"
+    energy_per_atom: float | None = None
     decomposition: Mapping[str, float] = field(default_factory=dict)
     generator: str = ""
     level: str = ""
@@ -55,6 +57,10 @@ class MapPoint:
     def is_known(self) -> bool:
         """Whether it is a competing phase on the hull of the competing phases."""
         return self.role == "competing" and self.e_above_competing <= KNOWN_WITHIN
+
+
+#: A point and its place in the plane of the map.
+Placed = tuple[MapPoint, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ def points_from_table(table: EnergyTable, phase_field: PhaseField) -> list[MapPo
             e_above_hull=point.e_above_hull,
             e_above_competing=point.e_above_competing,
             role="probe" if probe else "competing",
+            energy_per_atom=point.energy_per_atom,
             decomposition=point.decomposition,
         )
         for text, probe in zip(table.compositions, table.is_probe, strict=True)
@@ -166,6 +173,7 @@ def _provenance(row: dict, record: FieldRecord) -> dict[str, Any]:
         "level": record.level,
         "structure": structure if isinstance(structure, dict) else None,
         "key": str(row.get("hash") or ""),
+        "energy_per_atom": float(row["energy_per_atom"]) if pd.notna(row.get("energy_per_atom")) else None,
     }
 
 

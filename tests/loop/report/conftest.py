@@ -158,7 +158,7 @@ def campaign(fields, cycles, **changes):
     return CampaignRecord(fields=tuple(fields), cycles=tuple(cycles), **(values | changes))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record():
     names = ["Li-Sn-S-Cl", "Li-Ge-S-Br", "Li-Zn-S-Cl", "Li-Sn-S-Br"]
     first = CycleRecord(
@@ -188,11 +188,11 @@ def record():
     return campaign(fields, [first, second])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_field():
     return explored
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_campaign():
     return campaign

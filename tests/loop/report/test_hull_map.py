@@ -234,12 +234,18 @@ def test_places_on_the_image_match_the_tripods(make_field):
     ("change", "message"),
     [
         ({"mark": ["Li2O"]}, "'Li2O' cannot be marked: O is not in the field"),
-        ({"mark": ["LiSn"]}, "'LiSn' cannot be marked: it needs a cation and an anion"),
+        ({"mark": ["LiSn"]}, "'LiSn' cannot be marked: it lacks a cation or an anion"),
         ({"mark": ["what?"]}, r"'what\?' cannot be marked: it is no formula"),
         ({"size": "stamp"}, "style 'stamp' is unknown, choose from paper, slide, poster"),
         ({"colours": "blue"}, "colours 'blue' are unknown, choose from red, colour-blind, grey"),
-        ({"points": [probe("Li"), probe("LiSn")]}, "no computed composition holds a cation and an anion"),
-        ({"field": PhaseField.parse("Li-Sn-S")}, "no map for the field Li-Sn-S"),
+        ({"points": [probe("Li"), probe("LiSn")]}, "every computed composition lacks a cation or an anion"),
+        (
+            {"field": PhaseField.parse("Li-Na-Sn-Ge-S")},
+            "no map for the field Na-Li-Sn-Ge-S: it has 4 cations and 1 anions",
+        ),
+        ({"section": ["LiCl"]}, "the section LiCl has 1 end members: give two or three"),
+        ({"section": ["LiCl", "Li2O"]}, "the end member 'Li2O' holds O, which the field"),
+        ({"section": ["LiCl", "Li2S", "Li3SCl"]}, "span no section"),
     ],
 )
 def test_mistakes_are_named(change, message):
@@ -249,5 +255,5 @@ def test_mistakes_are_named(change, message):
 
 
 def test_unknown_ending_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"ends in '.gif': choose .png, .svg or .pdf"):
+    with pytest.raises(ValueError, match=r"ends in '.gif': choose .png, .svg, .pdf or .html"):
         save_map(draw_hull_map([probe("LiSnSCl")], FIELD), tmp_path / "m.gif")

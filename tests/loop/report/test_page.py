@@ -53,7 +53,7 @@ def test_a_campaign_in_progress_says_so_and_shows_what_there_is(record, tmp_path
 def test_a_field_without_any_energy_has_no_map_and_says_why(record, tmp_path):
     bare = dataclasses.replace(record.fields[0], verdict="open", probes=pd.DataFrame(), competing=pd.DataFrame())
     html = text_of(build_report(dataclasses.replace(record, fields=(bare,)), tmp_path))
-    assert "no computed composition holds a cation and an anion" in html
+    assert "no map of Li-Sn-S-Cl: nothing was computed" in html
 
 
 def test_what_users_write_stays_text(record, make_field, tmp_path):
