@@ -1,0 +1,160 @@
+"""Fit a model with early stopping on a held-out part; checkpoints that carry configuration and data hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vae.phase_fields import PhaseField
+
+#: Called with the epochs done and the most there can be.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to fit.
+
+    Attributes:
+        epochs: At most.
+        batch_size: Rows per step.
+        learning_rate: Of Adam.
+        weight_decay: Of AdamW; zero is Adam.
+        held_out: Fraction of the rows whose loss decides when to stop.
+        patience: Epochs without improvement of that loss before stopping.
+        least_gain: Relative improvement that counts as one; a decoder that saturates improves for ever, by nothing.
+    """
+
+    epochs: int = 100
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    held_out: float = 0.1
+    patience: int = 4
+    least_gain: float = 1e-3
+
+
+class Trainable(Protocol):
+    """A module whose loss is a scalar function of a batch."""
+
+    def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean loss of the rows."""
+
+
+def train(
+    model: torch.nn.Module, rows: Tensor, config: TrainingConfig, seed: int, progress: Progress | None = None
+) -> list[float]:
+    """Fit a model to rows, in place, and leave it with the weights of its best epoch.
+
+    Args:
+        model: A module with a method ``loss(x, generator)``.
+        rows: Shape (n, ...), on the model's device.
+        config: How to fit.
+        seed: Of everything random here, dropout included; the global generator is left as it was.
+        progress: Called after each epoch.
+
+    Returns:
+        The loss on the held-out rows, epoch by epoch.
+    """
+    with seeded(seed) as generator:
+        order = torch.randperm(len(rows), generator=generator)
+        n_held_out = max(1, int(config.held_out * len(rows)))
+        held_out, training = rows[order[:n_held_out]], rows[order[n_held_out:]]
+        optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        history: list[float] = []
+        best, best_loss, best_epoch = _weights(model), float("inf"), 0
+        for epoch in range(config.epochs):
+            model.train()
+            for batch in _batches(training, config.batch_size, generator):
+                optimizer.zero_grad()
+                model.loss(batch, generator).backward()  # type: ignore[operator]
+                optimizer.step()
+            history.append(_held_out_loss(model, held_out, seed))
+            if progress:
+                progress(epoch + 1, config.epochs)
+            if history[-1] < best_loss - config.least_gain * abs(best_loss) or epoch == 0:
+                best, best_loss, best_epoch = _weights(model), history[-1], epoch
+            elif epoch - best_epoch >= config.patience:
+                break
+        model.load_state_dict(best)
+        model.eval()
+        return history
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[torch.Generator]:
+    """A generator for the seed; torch's global generator, which dropout uses, is seeded inside and restored after."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
+
+
+def device() -> torch.device:
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def data_hash(fields: Sequence[PhaseField]) -> str:
+    """SHA-256 of the sorted names, one a line: the list a checkpoint was trained on."""
+    return hashlib.sha256("\n".join(sorted(map(str, fields))).encode()).hexdigest()
+
+
+def save_checkpoint(path: str | Path, kind: str, content: Mapping[str, Any]) -> None:
+    """Write plain values and tensors, readable with ``weights_only=True``."""
+    torch.save({"kind": kind, **content}, path)
+
+
+def load_checkpoint(path: str | Path, kind: str) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no checkpoint, is truncated, or belongs to another ranker.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist: give a checkpoint written by this program")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds on damaged files
+        raise ValueError(f"{path} is no readable checkpoint, perhaps truncated; train again") from error
+    found = content.get("kind") if isinstance(content, dict) else None
+    if found != kind:
+        raise ValueError(f"{path} holds a {found!r} checkpoint where a {kind!r} one is needed")
+    return content
+
+
+def load_weights(model: torch.nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Put weights into a model.
+
+    Raises:
+        ValueError: If they belong to another architecture.
+    """
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        raise ValueError(f"{path} holds weights of another architecture; train again") from error
+    model.eval()
+
+
+def _batches(rows: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    order = torch.randperm(len(rows), generator=generator)
+    for start in range(0, len(rows), size):
+        yield rows[order[start : start + size]]
+
+
+@torch.no_grad()
+def _held_out_loss(model: torch.nn.Module, rows: Tensor, seed: int) -> float:
+    model.eval()
+    # The same noise every epoch, so that epochs compare.
+    return float(model.loss(rows, torch.Generator().manual_seed(seed)))  # type: ignore[operator]
+
+
+def _weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
