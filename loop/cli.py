@@ -189,6 +189,48 @@ def export(
 
 
 @app.command()
+def simulate(
+    energies: Annotated[
+        Path | None, typer.Argument(metavar="[ENERGIES.csv]", help="Table `composition,total_energy_eV` of one field.")
+    ] = None,
+    field: Annotated[str | None, typer.Option(metavar="FIELD", help="The phase field, such as Li-Sn-S-Cl.")] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="hull, spread, grid or random; may be given several times.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many campaigns to replay.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first.")] = 0,
+    initial: Annotated[int, typer.Option(min=0, help="Compositions drawn by chance first.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="How many are chosen at once.")] = 1,
+    within: Annotated[float, typer.Option(min=0, help="Found means this near to the hull, meV/atom.")] = 10.0,
+    prior: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Energies of a cheaper level, `composition,e_above_hull` in eV/atom."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Picture of found against evaluated.")] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Replay a campaign on known energies: how many calculations does each strategy need?"""
+    from loop.simulate_command import print_field_figures, simulate_field_command, write_json
+    from loop.simulate_plot import found_against_evaluated
+
+    if energies is None or field is None:
+        raise UserError("give ENERGIES.csv and --field")
+    with user_input():
+        puzzle, replays, facts = simulate_field_command(
+            energies, field, strategy or ["hull"], range(seed, seed + seeds), initial, batch, within, prior
+        )
+    print_field_figures(facts)
+    if json_file:
+        with writing(json_file):
+            write_json(facts, json_file)
+    if plot:
+        curves = {name: [r.found for r in replays if r.strategy == name] for name in facts["mean"]}
+        with user_input(), writing(plot):
+            sizes = len(puzzle.targets), len(puzzle.candidates)
+            found_against_evaluated(curves, *sizes, plot, "compositions evaluated")
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine can run, and what each missing thing needs."""
     from loop.doctor import examine
