@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ _VERSIONED = ("phaseloop", "torch", "pymatgen", "ase", "atomate2", "jobflow", "c
 #: States in which a calculation is still to be run.
 OPEN_STATES = ("proposed", "approved", "submitted", "running")
 
-_CALCULATION_COLUMNS = tuple(f.name for f in fields(CalculationRecord) if f.name != "structure")
+_CALCULATION_COLUMNS = tuple(f.name for f in fields(CalculationRecord) if f.name not in ("structure", "choice"))
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Calculation:
     composition: str
     probes: list[dict[str, Any]]
     problem: str = ""
+
+    @property
+    def state(self) -> str:
+        """Its first state."""
+        return "approved" if self.probes else "failed"
 
 
 class Campaign:
@@ -198,12 +203,22 @@ class Campaign:
 
     # calculations -----------------------------------------------------------------------------------------------------
 
-    def record_calculations(self, phase_field: str, cycle: int, level: str, items: Sequence[Calculation]) -> None:
-        """Record what a field's hull will rest on; what is known already is used, not made again."""
+    def record_calculations(
+        self, phase_field: str, cycle: int, level: str, items: Sequence[Calculation], reasons: Mapping[str, str]
+    ) -> None:
+        """Record what a field's hull will rest on, at once; what is known already is used, not made again.
+
+        Args:
+            phase_field: The field.
+            cycle: The cycle.
+            level: Identity of the level of theory.
+            items: The calculations.
+            reasons: Why each composition was chosen, by composition.
+        """
+        names = "hash, phase_field, cycle, role, composition, level, state, reason, n_structures, input"
         calculations = [
             (
-                "INSERT OR IGNORE INTO calculations (hash, phase_field, cycle, role, composition, level, state, "
-                "reason, n_structures, input) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR IGNORE INTO calculations ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     c.hash,
                     phase_field,
@@ -211,23 +226,22 @@ class Campaign:
                     c.role,
                     c.composition,
                     level,
-                    state,
+                    c.state,
                     c.problem,
                     len(c.probes),
-                    to_json(c.probes),
+                    structures,
                 ),
             )
-            for c, state in ((c, "approved" if c.probes else "failed") for c in items)
+            for c, structures in ((c, to_json(c.probes)) for c in items)
         ]
         uses = [
-            ("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?)", (phase_field, c.role, c.composition, c.hash))
+            (
+                "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)",
+                (phase_field, c.role, c.composition, c.hash, reasons.get(c.composition, "")),
+            )
             for c in items
         ]
         self.database.write(*calculations, *uses)
-
-    def is_planned(self, phase_field: str) -> bool:
-        """Whether the calculations of a field have been decided."""
-        return bool(self.database.query("SELECT 1 FROM uses WHERE phase_field = ? LIMIT 1", (phase_field,)))
 
     def open_calculations(self, phase_field: str) -> list[Calculation]:
         """The calculations of a field that are still to be run, competing phases first."""
@@ -279,8 +293,8 @@ class Campaign:
     def calculations_of(self, phase_field: str, role: Role) -> list[CalculationRecord]:
         """The calculations that a field's hull rests on, one per composition."""
         rows = self.database.query(
-            "SELECT c.*, u.composition AS used_as FROM uses u JOIN calculations c ON c.hash = u.hash "
-            "WHERE u.phase_field = ? AND u.role = ? ORDER BY u.composition",
+            "SELECT c.*, u.composition AS used_as, u.reason AS choice FROM uses u "
+            "JOIN calculations c ON c.hash = u.hash WHERE u.phase_field = ? AND u.role = ? ORDER BY u.rowid",
             (phase_field, role),
         )
         return [_record(row, role) for row in rows]
@@ -318,7 +332,8 @@ class Campaign:
 def _record(row: Any, role: Role) -> CalculationRecord:
     values = {name: row[name] for name in _CALCULATION_COLUMNS}
     structure = json.loads(row["structure"]) if row["structure"] else None
-    return CalculationRecord(**{**values, "role": role, "composition": row["used_as"], "structure": structure})
+    used = {"role": role, "composition": row["used_as"], "choice": row["choice"]}
+    return CalculationRecord(**{**values, **used, "structure": structure})
 
 
 def _version(package: str) -> str:

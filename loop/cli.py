@@ -16,6 +16,7 @@ from loop.errors import RunError, UserError
 
 if TYPE_CHECKING:
     from loop.campaign import Campaign
+    from loop.report.live import Mode
 
 app = typer.Typer(
     name="loop",
@@ -30,6 +31,9 @@ DEFAULT_FOLDER = Path("campaign")
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign folder.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there as JSON.")]
+
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")]
+JsonLogOption = Annotated[bool, typer.Option("--json-log", help="One JSON object per event instead of text.")]
 
 
 @app.command()
@@ -62,12 +66,13 @@ def run(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although settings that change results have changed.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")] = False,
+    quiet: QuietOption = False,
+    json_log: JsonLogOption = False,
 ) -> None:
     """Run the loop until the campaign has N completed cycles; run again to go on after any interruption."""
     from loop.running import run_in_folder
 
-    run_in_folder(folder, config, cycles, accept_changes=accept_changes, quiet=quiet)
+    run_in_folder(folder, config, cycles, accept_changes=accept_changes, display=_display(quiet, json_log))
 
 
 @app.command()
@@ -78,12 +83,13 @@ def explore(
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration.")] = None,
     folder: Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Default: explore-FIELD.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")] = False,
+    quiet: QuietOption = False,
+    json_log: JsonLogOption = False,
 ) -> None:
     """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
     from loop.running import explore_in_folder
 
-    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, quiet)
+    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, _display(quiet, json_log))
 
 
 @app.command()
@@ -237,6 +243,10 @@ def doctor() -> None:
     from loop.tables import print_findings
 
     print_findings(examine())
+
+
+def _display(quiet: bool, json_log: bool) -> Mode:
+    return "quiet" if quiet else "json" if json_log else "auto"
 
 
 @contextmanager

@@ -43,7 +43,8 @@ CREATE TABLE calculations (
     CHECK (energy_per_atom IS NULL OR state = 'done')
 );
 CREATE TABLE uses (                    -- which calculations the hull of a field rests on
-    phase_field TEXT, role TEXT, composition TEXT, hash TEXT, PRIMARY KEY (phase_field, role, composition)
+    phase_field TEXT, role TEXT, composition TEXT, hash TEXT, reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (phase_field, role, composition)
 );
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, hash TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',

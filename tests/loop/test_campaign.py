@@ -19,7 +19,7 @@ def campaign(tmp_path):
 
 def plan(campaign, *hashes):
     items = [Calculation(h, "probe", f"Li{n}Cl{n}", [{"n": n}]) for n, h in enumerate(hashes, start=1)]
-    campaign.record_calculations(FIELD, 1, "chgnet", items)
+    campaign.record_calculations(FIELD, 1, "chgnet", items, {"Li1Cl1": "spread"})
 
 
 def test_a_second_driver_is_refused(campaign):
@@ -82,7 +82,7 @@ def test_what_is_done_is_not_open_again_and_serves_a_second_field(campaign):
     campaign.record_running("aa")
     campaign.record_result("aa", DONE)
     assert [c.hash for c in campaign.open_calculations(FIELD)] == ["bb"]
-    campaign.record_calculations("Li-Al-S-Cl", 2, "chgnet", [Calculation("aa", "probe", "Li1Cl1", [])])
+    campaign.record_calculations("Li-Al-S-Cl", 2, "chgnet", [Calculation("aa", "probe", "Li1Cl1", [])], {})
     assert campaign.open_calculations("Li-Al-S-Cl") == []
     assert campaign.calculations_of("Li-Al-S-Cl", "probe")[0].energy_per_atom == -3.5
     assert campaign.calculation_states() == {"done": 1, "approved": 1}
