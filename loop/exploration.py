@@ -20,7 +20,8 @@ from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash
 from loop.acquisition import choose_compositions
-from loop.campaign import Calculation, Campaign
+from loop.calculation_log import Calculation
+from loop.campaign import Campaign
 from loop.errors import RunError
 from loop.feedback import judge
 from loop.field_hull import FieldHull, entry_of, field_hull
@@ -85,7 +86,7 @@ class Exploration:
 
     def next_batch(self, compositions: Sequence[str]) -> dict[str, str]:
         """The compositions to compute next, each with the reason for it; none when the field has had its share."""
-        planned = len(self.campaign.calculations_of(self.name, "probe"))
+        planned = len(self.campaign.calculations.of(self.name, "probe"))
         if compositions:
             return {} if planned else dict.fromkeys(compositions, "asked for")
         settings = self.campaign.settings.probes
@@ -116,7 +117,7 @@ class Exploration:
         has_energy = probes["e_above_competing"].notna()
         known = zip(probes["composition"][has_energy], probes["e_above_competing"][has_energy], strict=True)
         settings = self.campaign.settings
-        competing = self.campaign.calculations_of(self.name, "competing")
+        competing = self.campaign.calculations.of(self.name, "competing")
         with self.timed("acquisition"):
             chosen = choose_compositions(
                 self.phase_field,
@@ -134,7 +135,7 @@ class Exploration:
 
     def plan(self, batch: dict[str, str]) -> None:
         """Build the structures of a batch, with the competing phases if it is the first, and record what to compute."""
-        first = not self.campaign.calculations_of(self.name, "competing")
+        first = not self.campaign.calculations.of(self.name, "competing")
         formulas = [*self.phase_field.elements, *known_formulas(self.phase_field.elements)] if first else []
         tasks = [self._build_task("competing", formula) for formula in formulas]
         tasks += [self._build_task("probe", formula) for formula in batch]
@@ -142,7 +143,7 @@ class Exploration:
         with self.timed("generation"):
             built = [self._calculation(outcome) for outcome in self.executor.run(tasks)]
         built.sort(key=lambda item: (item.role, item.composition))
-        self.campaign.record_calculations(self.name, self.cycle, self.level.identity, built, batch)
+        self.campaign.calculations.plan(self.name, self.cycle, self.level.identity, built, batch)
 
     def _build_task(self, role: Role, formula: str) -> Task:
         settings = self.campaign.settings
@@ -160,21 +161,21 @@ class Exploration:
 
     def compute(self) -> None:
         """Run what is still open of the field's calculations."""
-        todo = {calculation.hash: calculation for calculation in self.campaign.open_calculations(self.name)}
+        todo = {calculation.hash: calculation for calculation in self.campaign.calculations.unfinished(self.name)}
         if not todo:
             return
         tasks = [Task(c.hash, screen, (self.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
         self.show(Event("stage", text="computing"))
         with self.timed("calculations"):
-            for outcome in self.executor.run(tasks, started=self.campaign.record_running):
+            for outcome in self.executor.run(tasks, started=self.campaign.calculations.begin):
                 self._blame_the_machine(outcome)
                 self._record(todo[outcome.key], outcome.value or {"state": "failed", "reason": outcome.reason})
 
     def _record(self, calculation: Calculation, result: dict[str, Any]) -> None:
         output = self._output(calculation.hash)
         kept = str(output) if output.exists() else ""
-        self.campaign.record_result(
+        self.campaign.calculations.end(
             calculation.hash, {"force_s": result.get("force_seconds"), **result, "output": kept}
         )
         reason = result.get("reason", "")
@@ -193,13 +194,13 @@ class Exploration:
     def _give_up(self, reason: str) -> None:
         """Record a field in which no probe composition can be made."""
         hopeless = Calculation(f"none-{self.name}", "probe", "".join(self.phase_field.elements), [], reason)
-        self.campaign.record_calculations(self.name, self.cycle, self.level.identity, [hopeless], {})
+        self.campaign.calculations.plan(self.name, self.cycle, self.level.identity, [hopeless], {})
 
     # verdict ---------------------------------------------------------------------------------------------------------
 
     def _hull(self) -> FieldHull:
-        competing = self.campaign.calculations_of(self.name, "competing")
-        return field_hull(self.campaign.calculations_of(self.name, "probe"), competing)
+        competing = self.campaign.calculations.of(self.name, "competing")
+        return field_hull(self.campaign.calculations.of(self.name, "probe"), competing)
 
     def judge(self) -> None:
         """Put the field on its hull and record the verdict."""
