@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -174,7 +175,7 @@ class Exploration:
 
     def _record(self, calculation: Calculation, result: dict[str, Any]) -> None:
         output = self._output(calculation.hash)
-        kept = str(output) if output.exists() else ""
+        kept = os.path.relpath(output, self.campaign.folder) if output.exists() else ""
         self.campaign.calculations.end(
             calculation.hash, {"force_s": result.get("force_seconds"), **result, "output": kept}
         )
