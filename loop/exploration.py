@@ -23,7 +23,7 @@ from dft.workflows import ScreeningMaker, structure_hash
 from loop.acquisition import choose_compositions
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
-from loop.errors import RunError
+from loop.errors import RunError, UserError
 from loop.feedback import judge
 from loop.field_hull import FieldHull, entry_of, field_hull
 from loop.records import Role
@@ -76,7 +76,7 @@ class Exploration:
     @cached_property
     def level(self) -> LevelOfTheory:
         """The level of theory of every energy of the campaign."""
-        return level(self.campaign.settings.level_of_theory)
+        return checked_level(self.campaign)
 
     @cached_property
     def maker(self) -> ScreeningMaker:
@@ -240,6 +240,18 @@ class Exploration:
             yield
         finally:
             self.campaign.add_seconds(self.cycle, stage, time.perf_counter() - start)
+
+
+def checked_level(campaign: Campaign) -> LevelOfTheory:
+    """The level of theory of a campaign.
+
+    Raises:
+        UserError: If there is no such level or its engine is missing.
+    """
+    try:
+        return level(campaign.settings.level_of_theory)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
