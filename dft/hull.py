@@ -86,18 +86,24 @@ def hull_points(probes: Sequence[Entry], competing: Sequence[Entry], level: str 
 
 
 def _hull_point(probe: Entry, everything: PhaseDiagram, alone: PhaseDiagram) -> HullPoint:
-    decomposition, e_above_hull = everything.get_decomp_and_e_above_hull(probe)
-    competing_decomposition, e_above_competing = alone.get_decomp_and_e_above_hull(
-        probe, allow_negative=True, check_stable=False
-    )
+    decomposition, e_above_hull = _above(everything, probe)
+    competing_decomposition, e_above_competing = _above(alone, probe)
     return HullPoint(
         formula=probe.composition.reduced_formula,
         energy_per_atom=float(probe.energy_per_atom),
-        e_above_hull=max(0.0, float(e_above_hull)),
-        e_above_competing=float(e_above_competing),
+        e_above_hull=max(0.0, e_above_hull),
+        e_above_competing=e_above_competing,
         decomposition=_by_formula(decomposition),
         competing_decomposition=_by_formula(competing_decomposition),
     )
+
+
+def _above(diagram: PhaseDiagram, entry: Entry) -> tuple[dict, float]:
+    """Decomposition and signed distance from a hull that need not hold the entry, eV/atom."""
+    decomposition, distance = diagram.get_decomp_and_e_above_hull(entry, allow_negative=True, check_stable=False)
+    if decomposition is None or distance is None:
+        raise ValueError(f"{entry.composition.reduced_formula} lies outside the chemical system of its hull")
+    return decomposition, float(distance)
 
 
 def lowest_per_composition(entries: Sequence[Entry]) -> list[Entry]:

@@ -9,3 +9,7 @@ class UserError(Exception):
 
 class RunError(Exception):
     """A failure of the run itself; the sentence names the folder that holds its log."""
+
+
+class Waiting(Exception):  # noqa: N818 - it is no error
+    """The campaign waits for a decision of the user's: no failure; the sentence says for which."""

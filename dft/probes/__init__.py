@@ -1,1 +1,58 @@
-"""Ways of building probe structures, one file each."""
+"""Ways of building probe structures, behind one interface."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+from pymatgen.core import Composition
+
+from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.known import given, substituted
+from dft.probes.ordered import ordered_lattices
+from dft.probes.prototypes import prototypes
+
+Generator = Callable[[Composition, ProbeSettings, np.random.Generator], list[ProbeStructure]]
+
+#: Each way of building structures by the name that `ProbeSettings.generators` calls it by; best candidates first.
+GENERATORS: dict[str, Generator] = {
+    "ordered": ordered_lattices,
+    "prototypes": prototypes,
+    "substitution": substituted,
+    "given": given,
+}
+
+__all__ = ["GENERATORS", "ProbeSettings", "ProbeStructure", "build_probes"]
+
+
+def build_probes(composition: Composition, settings: ProbeSettings, seed: int) -> list[ProbeStructure]:
+    """Probe structures of a composition: the same for the same composition, settings and seed, whatever else is built.
+
+    Args:
+        composition: Charge-neutral, ordered; multiplied up to a cell as the settings say.
+        settings: Which generators, how many structures.
+        seed: Of the campaign.
+
+    Returns:
+        At most `settings.n_structures`, the generators in turn, each structure holding exactly the composition;
+        none where no known structure type fits.
+
+    Raises:
+        ValueError: If a generator is unknown or builds another composition, or no packing has a site for every ion.
+    """
+    unknown = [name for name in settings.generators if name not in GENERATORS]
+    if unknown:
+        raise ValueError(f"generator {unknown[0]!r} is unknown, choose from {sorted(GENERATORS)}")
+    found = [GENERATORS[name](composition, settings, _rng(composition, name, seed)) for name in settings.generators]
+    mixed = [built[k] for k in range(max(map(len, found))) for built in found if k < len(built)]
+    for probe in mixed:
+        if probe.structure.composition.reduced_composition != composition.reduced_composition:
+            raise ValueError(f"{probe.generator} built {probe.structure.formula} instead of {composition.formula}")
+    return mixed[: settings.n_structures]
+
+
+def _rng(composition: Composition, generator: str, seed: int) -> np.random.Generator:
+    """A random generator of its own for each composition, so that no order of calls changes a structure."""
+    text = f"{composition.reduced_composition.alphabetical_formula}|{generator}|{seed}"
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

@@ -1,0 +1,239 @@
+"""Run jobflow Flows in worker processes on this machine, and collect their outputs or the reason they failed."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+logger = logging.getLogger(__name__)
+
+#: How often a task may be in a worker that dies before the task itself is blamed.
+_DEATHS_ALLOWED = 1
+
+#: Errors of the machine, not of the task.
+_MACHINE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
+
+#: Seconds between a worker's looks whether its parent is still alive.
+_WATCH_INTERVAL = 0.5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one task; the defaults describe one that failed.
+
+    Attributes:
+        key: What the task was called.
+        value: What it returned, or none.
+        reason: Why it failed, in one line; empty if it did not.
+        blameless: The machine failed the task (a full disk, say): it is as if it had not been tried.
+    """
+
+    key: str
+    value: Any = None
+    reason: str = "did not run"
+    blameless: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function of a module, called in a worker with arguments that can be pickled."""
+
+    key: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
+
+
+class LocalExecutor:
+    """A pool of worker processes that load the engine once and outlive no parent.
+
+    A worker that is killed (out of memory, say) costs its task one more try; a task that kills two workers fails with
+    that reason, and the others go on.
+
+    Attributes:
+        workers: Number of processes.
+        log: File that takes what the workers print.
+    """
+
+    def __init__(self, workers: int | None = None, log: Path | None = None) -> None:
+        self.workers = workers or usable_cores()
+        self.log = log
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(kill=kind is not None)
+
+    def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
+        """Run tasks as workers come free and give their outcomes as they end.
+
+        Args:
+            tasks: What to run, in order.
+            started: Called with the key of each task that is handed to a worker.
+        """
+        queue = deque(tasks)
+        deaths: dict[str, int] = {}
+        running: dict[Future, Task] = {}
+        while queue or running:
+            while queue and len(running) < self.workers:
+                task = queue.popleft()
+                started(task.key)
+                running[self._workers().submit(_guarded, task)] = task
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in ended):
+                yield from self._after_a_death(running, queue, deaths)
+                running = {}
+                continue
+            for future in ended:
+                running.pop(future)
+                yield future.result()
+
+    def _after_a_death(
+        self, running: dict[Future, Task], queue: deque[Task], deaths: dict[str, int]
+    ) -> Iterator[Outcome]:
+        """A dead worker breaks the whole pool: keep what had ended, try the rest again, blame who was in two deaths."""
+        self.close(kill=True)
+        for future, task in running.items():
+            if future.done() and future.exception() is None:
+                yield future.result()
+                continue
+            deaths[task.key] = deaths.get(task.key, 0) + 1
+            if deaths[task.key] > _DEATHS_ALLOWED:
+                yield Outcome(task.key, reason="its worker process died twice (killed, or out of memory)")
+            else:
+                logger.warning("a worker process died; trying %s again", task.key)
+                queue.appendleft(task)
+
+    def _workers(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.workers,
+                mp_context=multiprocessing.get_context("spawn"),  # torch does not survive a fork
+                initializer=_prepare_worker,
+                initargs=(os.getpid(), str(self.log) if self.log else None),
+            )
+        return self._pool
+
+    def close(self, kill: bool = False) -> None:
+        """Stop the workers; with `kill`, in the middle of what they do."""
+        if self._pool is None:
+            return
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=not kill, cancel_futures=True)
+        if kill:
+            for process in processes:
+                process.kill()
+                process.join()
+        self._pool = None
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_flow(maker: Any, arguments: tuple[Any, ...], output: Path) -> dict[str, Any]:
+    """Make a Flow, run it with jobflow in this process, and keep its JobStore in a file of its own.
+
+    The file takes its name only when it is whole, so that what stands under that name is always a finished calculation.
+
+    Args:
+        maker: A jobflow Maker whose `make` gives a job or a flow.
+        arguments: What `make` is called with.
+        output: File for the JobStore; what it holds already is read instead of computed.
+
+    Returns:
+        The output of the flow's last job, with `wall_s` and `cpu_s` added.
+
+    Raises:
+        Exception: Whatever the job raises.
+    """
+    import jobflow
+
+    if not output.exists():
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as scratch:
+            partial = Path(scratch) / output.name
+            store = _json_job_store(partial)
+            jobflow.run_locally(
+                maker.make(*arguments),
+                store=store,
+                log=False,
+                root_dir=scratch,
+                ensure_success=True,
+                raise_immediately=True,
+            )
+            store.close()
+            partial.replace(output)
+    return read_output(output)
+
+
+def read_output(output: Path) -> dict[str, Any]:
+    """The output of the last job in a file that `run_flow` wrote: plain data, nothing in it is made into objects."""
+    import json
+
+    with output.open(encoding="utf-8") as handle:
+        documents = json.load(handle)
+    return max(documents, key=lambda document: (document["completed_at"], document["index"]))["output"]
+
+
+def _json_job_store(path: Path) -> Any:
+    from jobflow import JobStore
+    from maggma.stores import JSONStore
+
+    return JobStore(JSONStore(str(path), read_only=False))
+
+
+def _guarded(task: Task) -> Outcome:
+    """Run one task in a worker: an exception is an outcome with its reason, never a lost task."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    try:
+        value = task.function(*task.arguments)
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}".split("\n")[0][:500]
+        return Outcome(task.key, reason=reason, blameless=getattr(error, "errno", None) in _MACHINE_ERRORS)
+    if isinstance(value, dict):
+        value = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, **value}
+    return Outcome(task.key, value, reason="")
+
+
+def _prepare_worker(parent: int, log: str | None) -> None:
+    """One thread per worker, output to the log, and no life after the parent's.
+
+    The variables must be set before numpy is imported: BLAS threads of several workers that wait for each other by
+    spinning cost eight times the CPU time.
+    """
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    if log is not None:
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(handle, sys.stdout.fileno())
+        os.dup2(handle, sys.stderr.fileno())
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_INTERVAL)
+    os._exit(1)

@@ -1,0 +1,49 @@
+"""What every way of building probe structures shares: the structure with its origin, and the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monty.json import MSONable
+from pymatgen.core import Structure
+
+
+@dataclass(frozen=True)
+class ProbeStructure(MSONable):
+    """A crystal structure that is to find out how near the hull its composition lies.
+
+    Attributes:
+        structure: Ordered, without oxidation states, volumes and positions not yet relaxed.
+        generator: How it was built, such as ``ordered lattice: fcc anions, tetrahedral cations``.
+    """
+
+    structure: Structure
+    generator: str
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """How probe structures are built.
+
+    Attributes:
+        generators: Names from `dft.probes.GENERATORS`, mixed in this order.
+        n_structures: Most structures kept per composition.
+        max_atoms: Most atoms in a cell.
+        min_atoms: A reduced formula with fewer atoms is multiplied up to a cell of at least this many.
+        stackings: Anion packings: ``AB`` is fcc, ``ABA`` hcp, ``ABACA`` double hcp, ``ABAB`` the samarium stacking 9R,
+            ``bcc`` body-centred.
+        supercells: Shapes of supercell tried for each packing and number of formula units.
+        restarts: Random decorations from which each swap search starts.
+        rattle: Standard deviation of the random displacement, Å, that lets a relaxation leave the lattice's symmetry.
+        folder: The user's structures, for the generators ``given`` and ``substitution``.
+    """
+
+    generators: tuple[str, ...] = ("ordered",)
+    n_structures: int = 40
+    max_atoms: int = 24
+    min_atoms: int = 8
+    stackings: tuple[str, ...] = ("AB", "ABA", "bcc", "ABACA", "ABAB")
+    supercells: int = 6
+    restarts: int = 8
+    rattle: float = 0.03
+    folder: str = ""

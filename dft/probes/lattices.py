@@ -1,0 +1,145 @@
+"""Anion packings, their tetrahedral and octahedral sites, and compact supercells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+PACKING_NAMES = {"AB": "fcc", "ABA": "hcp", "ABACA": "double hcp", "ABAB": "9R", "bcc": "bcc"}
+
+_LAYER = {"A": np.array([0.0, 0.0]), "B": np.array([1 / 3, 2 / 3]), "C": np.array([2 / 3, 1 / 3])}
+
+
+@dataclass(frozen=True)
+class SiteLattice:
+    """Sites of a packing in a unit cell; lengths in units that only their ratios matter of.
+
+    Attributes:
+        cell: Lattice vectors as rows, shape (3, 3).
+        anions: Fractional coordinates of the packing sites, shape (n, 3).
+        tetrahedral: Of the tetrahedral sites.
+        octahedral: Of the octahedral sites.
+    """
+
+    cell: np.ndarray
+    anions: np.ndarray
+    tetrahedral: np.ndarray
+    octahedral: np.ndarray
+
+    def supercell(self, hnf: np.ndarray) -> SiteLattice:
+        """The lattice repeated by an integer matrix, its cell vectors reduced."""
+        matrix = _reduced(hnf @ self.cell) @ np.linalg.inv(self.cell)
+        matrix = np.rint(matrix).astype(int)
+        shifts = _lattice_points(matrix)
+        parts = (self.anions, self.tetrahedral, self.octahedral)
+        repeated = [_repeat(frac, shifts, matrix) for frac in parts]
+        return SiteLattice(matrix @ self.cell, *repeated)
+
+
+def packing(name: str) -> SiteLattice:
+    """A close packing from its layers (the last letter says where the next cell begins), or ``bcc``.
+
+    Close-packed spheres hold one octahedral and two tetrahedral sites each, body-centred ones three and six.
+
+    Raises:
+        ValueError: If the name is neither ``bcc`` nor a sequence of differing letters A, B, C.
+    """
+    if name == "bcc":
+        return _body_centred()
+    if len(name) < 2 or set(name) - set(_LAYER) or any(a == b for a, b in pairwise(name)):
+        raise ValueError(f"packing {name!r} is unknown: give 'bcc' or layers such as 'AB' (fcc) or 'ABA' (hcp)")
+    height, n = np.sqrt(2 / 3), len(name) - 1
+    plane = np.array([[1.0, 0.0], [-0.5, np.sqrt(0.75)]])
+    cell = np.zeros((3, 3))
+    cell[:2, :2] = plane
+    cell[2] = [*((_LAYER[name[-1]] - _LAYER[name[0]]) @ plane), n * height]
+    anions: list[tuple[str, float]] = []
+    tetrahedral: list[tuple[str, float]] = []
+    octahedral: list[tuple[str, float]] = []
+    for i, (low, high) in enumerate(pairwise(name)):
+        (third,) = set("ABC") - {low, high}
+        anions.append((low, i))
+        tetrahedral += [(low, i + 0.75), (high, i + 0.25)]
+        octahedral.append((third, i + 0.5))
+
+    def frac(sites: list[tuple[str, float]]) -> np.ndarray:
+        cart = np.array([[*(_LAYER[letter] @ plane), z * height] for letter, z in sites])
+        return cart @ np.linalg.inv(cell) % 1.0
+
+    return SiteLattice(cell, frac(anions), frac(tetrahedral), frac(octahedral))
+
+
+def compact_supercells(lattice: SiteLattice, size: int, n: int, rng: np.random.Generator) -> list[SiteLattice]:
+    """Supercells of `size` unit cells: the most compact one, then others drawn from the compact quarter.
+
+    Compact cells keep the periodic images apart, so that a decoration is not forced into rods and sheets.
+    """
+    scored: dict[tuple[float, ...], np.ndarray] = {}
+    for hnf in _hermite_normal_forms(size):
+        scored.setdefault(_metric(_reduced(hnf @ lattice.cell)), hnf)
+    ordered = [scored[key] for key in sorted(scored)]
+    rest = ordered[1 : max(n + 1, len(ordered) // 4)]
+    picked = rng.permutation(len(rest))[: n - 1]
+    return [lattice.supercell(hnf) for hnf in (ordered[0], *(rest[i] for i in sorted(picked)))]
+
+
+def _body_centred() -> SiteLattice:
+    cell = 0.5 * np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1.0]])
+    axes = [np.roll([0.5, 0.25, 0.0], k) for k in range(3)] + [np.roll([0.25, 0.5, 0.0], k) for k in range(3)]
+    octahedral = [np.roll([0.5, 0.0, 0.0], k) for k in range(3)]
+    inverse = np.linalg.inv(cell)
+    return SiteLattice(cell, np.zeros((1, 3)), np.array(axes) @ inverse % 1.0, np.array(octahedral) @ inverse % 1.0)
+
+
+def _hermite_normal_forms(size: int) -> Iterator[np.ndarray]:
+    """All lower-triangular integer matrices of determinant `size` that give distinct superlattices.
+
+    Source:
+        Hart & Forcade, Phys. Rev. B 77, 224115 (2008), doi 10.1103/PhysRevB.77.224115.
+    """
+    for a in (d for d in range(1, size + 1) if size % d == 0):
+        for c in (d for d in range(1, size // a + 1) if (size // a) % d == 0):
+            f = size // (a * c)
+            for b in range(c):
+                for d in range(f):
+                    for e in range(f):
+                        yield np.array([[a, 0, 0], [b, c, 0], [d, e, f]])
+
+
+def _metric(cell: np.ndarray) -> tuple[float, ...]:
+    """Squared lengths, longest first, and scalar products of the cell vectors: equal for equal shapes."""
+    gram = cell @ cell.T
+    products = np.abs(gram[np.triu_indices(3, 1)])
+    return (*np.sort(np.diag(gram))[::-1].round(4).tolist(), *np.sort(products).round(4).tolist())
+
+
+def _reduced(cell: np.ndarray) -> np.ndarray:
+    """Short lattice vectors of the same lattice (pairwise and triple-sum reduction), right-handed."""
+    cell = cell.copy()
+    for _ in range(100):
+        before = cell.copy()
+        for i in range(3):
+            for j in range(3):
+                if i != j:
+                    cell[i] -= np.rint(cell[i] @ cell[j] / (cell[j] @ cell[j])) * cell[j]
+        if np.allclose(before, cell):
+            break
+    return cell if np.linalg.det(cell) > 0 else -cell
+
+
+def _lattice_points(matrix: np.ndarray) -> np.ndarray:
+    """The integer translations inside a supercell, shape (determinant, 3)."""
+    size = round(abs(np.linalg.det(matrix)))
+    span = np.abs(matrix).sum(axis=0)
+    grid = np.stack(np.meshgrid(*(np.arange(-s, s + 1) for s in span), indexing="ij"), axis=-1).reshape(-1, 3)
+    frac = grid @ np.linalg.inv(matrix)
+    inside = np.all((frac > -1e-8) & (frac < 1 - 1e-8), axis=1)
+    assert inside.sum() == size
+    return grid[inside]
+
+
+def _repeat(frac: np.ndarray, shifts: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return ((frac[:, None, :] + shifts[None, :, :]).reshape(-1, 3) @ np.linalg.inv(matrix)) % 1.0

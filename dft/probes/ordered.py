@@ -1,0 +1,179 @@
+"""Ordered lattices: anions on a packing, cations on its holes, arranged so that the electrostatic energy is low.
+
+For every packing, kind of hole and supercell one Ewald matrix is made, and swap descents from random decorations
+find arrangements of low energy, both anions ordered too. The electrostatic energy only arranges; which arrangement
+is good is decided by the level of theory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from pymatgen.core import Composition, Lattice, Structure
+
+from dft.compositions import oxidation_states
+from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.electrostatics import born_minimum, swap_descent, unit_charge_matrix
+from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
+from dft.probes.volumes import has_anions, is_large_cation, rattled, rough_volume
+
+#: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
+SAME_ENERGY = 1e-4
+
+#: Arrangements kept of each supercell and kind of hole.
+N_ARRANGEMENTS = 3
+
+HOLES = ("tetrahedral", "octahedral", "mixed")
+
+
+@dataclass(frozen=True)
+class _Ions:
+    """Ions of a cell: those on the packing and those in its holes, as symbols, with the charge of each element."""
+
+    packed: tuple[str, ...]
+    inside: tuple[str, ...]
+    charges: dict[str, float]
+
+
+def ordered_lattices(
+    composition: Composition, settings: ProbeSettings, rng: np.random.Generator
+) -> list[ProbeStructure]:
+    """Ordered-lattice structures of a composition, the families of lattices in turn, each by electrostatic energy.
+
+    Raises:
+        ValueError: If no packing has holes enough for the cations of the composition.
+    """
+    families: dict[str, list[tuple[float, Structure]]] = {}
+    for cell_formula in cell_formulas(composition, settings):
+        for large_packed in _packings_of_cations(composition):
+            ions = _split(cell_formula, large_packed)
+            for family, energy, structure in _families(ions, settings, rng):
+                families.setdefault(family, []).append((energy, structure))
+    if not families:
+        raise ValueError(f"{composition.reduced_formula}: no packing of {settings.stackings} has a site for every ion")
+    for found in families.values():
+        found.sort(key=lambda pair: pair[0])
+    return list(_in_turn(composition, families))
+
+
+def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Composition]:
+    """The reduced formula multiplied up to `min_atoms`, and a larger cell of up to 16 atoms.
+
+    An odd number of anions fits no hexagonal packing, so that it is doubled as far as `max_atoms` allows.
+    """
+    reduced = composition.reduced_composition
+    n = round(reduced.num_atoms)
+    charges = oxidation_states(reduced)
+    odd = sum(amount for symbol, amount in reduced.get_el_amt_dict().items() if charges[symbol] < 0) % 2 == 1
+    first = max(1, -(-settings.min_atoms // n))
+    largest = max(first, (2 * n <= settings.max_atoms and odd) * 2, min(settings.max_atoms, 16) // n)
+    return [reduced * z for z in sorted({first, largest}) if n * z <= max(settings.max_atoms, n)]
+
+
+def _packings_of_cations(composition: Composition) -> list[bool]:
+    """Large cations are tried in the holes and, as in perovskites, in the packing; alloys have no holes."""
+    return [False, True] if any(is_large_cation(symbol) for symbol in composition.get_el_amt_dict()) else [False]
+
+
+def _split(cell: Composition, large_packed: bool) -> _Ions:
+    charges = oxidation_states(cell)
+    packed: list[str] = []
+    inside: list[str] = []
+    for symbol, amount in sorted(cell.get_el_amt_dict().items()):
+        on_packing = charges[symbol] < 0 or (large_packed and is_large_cation(symbol)) or not has_anions(cell)
+        (packed if on_packing else inside).extend([symbol] * round(amount))
+    return _Ions(tuple(packed), tuple(inside), charges)
+
+
+def _families(ions: _Ions, settings: ProbeSettings, rng: np.random.Generator) -> Iterator[tuple[str, float, Structure]]:
+    """Each arrangement with its family name and electrostatic energy in eV/atom."""
+    what = "ions" if any(ions.charges[symbol] > 0 for symbol in ions.packed) else "anions"
+    what = what if ions.inside else "atoms"
+    for name in settings.stackings:
+        lattice = packing(name)
+        if len(ions.packed) % len(lattice.anions):
+            continue
+        size = len(ions.packed) // len(lattice.anions)
+        for cell in compact_supercells(lattice, size, settings.supercells, rng):
+            sites = _Sites.of(cell, ions)
+            for holes in HOLES if ions.inside else ("no",):
+                family = f"ordered lattice: {PACKING_NAMES.get(name, name)} {what}, {holes} cations"
+                for energy, structure in _arrange(ions, sites, holes, settings, rng):
+                    yield family, energy, structure
+
+
+@dataclass(frozen=True)
+class _Sites:
+    """All sites of a supercell at a rough volume, with their one Ewald matrix; kind 0 packing, 1 and 2 the holes."""
+
+    cell: np.ndarray
+    frac: np.ndarray
+    kind: np.ndarray
+    matrix: np.ndarray
+
+    @classmethod
+    def of(cls, lattice: SiteLattice, ions: _Ions) -> _Sites:
+        volume = rough_volume(Composition(Counter(ions.packed + ions.inside)), ions.charges)
+        cell = lattice.cell * (volume / np.linalg.det(lattice.cell)) ** (1 / 3)
+        holes = [lattice.tetrahedral, lattice.octahedral] if ions.inside else []
+        parts = [lattice.anions, *holes]
+        frac = np.concatenate(parts)
+        kind = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        return cls(cell, frac, kind, unit_charge_matrix(cell, frac))
+
+
+def _arrange(
+    ions: _Ions, sites: _Sites, holes: str, settings: ProbeSettings, rng: np.random.Generator
+) -> list[tuple[float, Structure]]:
+    """The arrangements of lowest electrostatic energy on one supercell, `N_ARRANGEMENTS` at most."""
+    allowed = {"tetrahedral": (0, 1), "octahedral": (0, 2)}.get(holes, (0, 1, 2))
+    used = np.isin(sites.kind, allowed)
+    sublattice = (sites.kind[used] > 0).astype(int)
+    n_holes = int(sublattice.sum())
+    if n_holes < len(ions.inside):
+        return []
+    species = np.array([*ions.packed, *ions.inside, *[""] * (n_holes - len(ions.inside))])
+    matrix = sites.matrix[np.ix_(used, used)]
+    found: dict[int, np.ndarray] = {}
+    for _ in range(settings.restarts):
+        start = np.concatenate([rng.permutation(np.flatnonzero(sublattice == k)) for k in (0, 1)])
+        charges = np.array([ions.charges.get(symbol, 0.0) for symbol in species[start]])
+        order, energy = swap_descent(matrix, charges, sublattice)
+        found.setdefault(round(energy / len(ions.packed + ions.inside) / SAME_ENERGY), species[start[order]])
+    best = [_structure(sites.cell, sites.frac[used], found[key]) for key in sorted(found)[:N_ARRANGEMENTS]]
+    scaled = [scaled_to_minimum(structure, ions.charges) for structure in best]
+    return [(energy, rattled(structure, settings.rattle, rng)) for energy, structure in scaled]
+
+
+def scaled_to_minimum(structure: Structure, charges: dict[str, float]) -> tuple[float, Structure]:
+    """Energy per atom (eV) of a structure of ions and the structure at the volume of that energy; alloys stay as is."""
+    energy, scale = born_minimum(structure, charges)
+    if has_anions(structure.composition):
+        structure.scale_lattice(structure.volume * scale**3)
+    return energy, structure
+
+
+def _structure(cell: np.ndarray, frac: np.ndarray, species: np.ndarray) -> Structure:
+    filled = species != ""
+    order = np.argsort(species[filled], kind="stable")
+    return Structure(Lattice(cell), species[filled][order].tolist(), frac[filled][order])
+
+
+def _in_turn(composition: Composition, families: dict[str, list[tuple[float, Structure]]]) -> Iterator[ProbeStructure]:
+    """One structure of each family, then the next of each; those of equal size and energy are the same."""
+    seen: set[tuple[int, int]] = set()
+    depth = max(map(len, families.values()))
+    ranked = sorted(families.items(), key=lambda item: item[1][0][0])
+    for k in range(depth):
+        for family, found in ranked:
+            if k >= len(found):
+                continue
+            energy, structure = found[k]
+            key = (len(structure), round(energy / SAME_ENERGY))
+            if key not in seen:
+                seen.add(key)
+                assert structure.composition.reduced_formula == composition.reduced_formula
+                yield ProbeStructure(structure, family)

@@ -1,0 +1,63 @@
+"""Sizes of ions and atoms: where a relaxation starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+from pymatgen.core import Composition, Element, Structure
+
+from dft.compositions import ANION_CHARGES
+
+#: Ionic radii, Å, above which a cation may take part in the packing of the anions (K, Rb, Cs, Ba, Tl and the like).
+LARGE_CATION = 1.29
+
+#: Crystal radii that pymatgen's table (Shannon, Acta Cryst. A 32, 751 (1976)) lacks, Å: Pauling's radii of the
+#: trivalent anions on Shannon's scale.
+_ANION_RADII = {"N": 1.32, "P": 1.85, "As": 1.95}
+
+#: Alloys of unlike metals are denser than their elements; the contraction of the lithium stannides.
+ALLOY_CONTRACTION = 0.85
+
+
+def atomic_volume(symbol: str) -> float:
+    """Volume per atom of the solid element, Å³, from its molar volume."""
+    return float(Element(symbol).molar_volume) / 0.602214
+
+
+def rough_volume(composition: Composition, charges: Mapping[str, float]) -> float:
+    """Volume of a cell before its structure is known, Å³: spheres of the ions, or the metals of an alloy."""
+    amounts = composition.get_el_amt_dict()
+    if not has_anions(composition):
+        return ALLOY_CONTRACTION * sum(n * atomic_volume(symbol) for symbol, n in amounts.items())
+    return sum(n * 4 / 3 * np.pi * ionic_radius(symbol, charges[symbol]) ** 3 / 0.74 for symbol, n in amounts.items())
+
+
+def has_anions(composition: Composition) -> bool:
+    """Whether an element of the composition is one of the anions; the others are alloys."""
+    return any(symbol in ANION_CHARGES for symbol in composition.get_el_amt_dict())
+
+
+@cache
+def is_large_cation(symbol: str) -> bool:
+    """Whether the element's cations are as large as anions."""
+    return symbol not in ANION_CHARGES and Element(symbol).average_cationic_radius > LARGE_CATION
+
+
+@cache
+def ionic_radius(symbol: str, charge: float) -> float:
+    """Shannon's crystal radius for the nearest tabulated charge, Å; the atomic radius where none is tabulated."""
+    if charge < 0 and symbol in _ANION_RADII:
+        return _ANION_RADII[symbol]
+    element = Element(symbol)
+    radii = element.ionic_radii
+    if not radii:
+        return float(element.atomic_radius or 1.5)
+    return float(radii[min(radii, key=lambda state: (abs(state - charge), state))])
+
+
+def rattled(structure: Structure, rattle: float, rng: np.random.Generator) -> Structure:
+    """The structure with every atom displaced at random (standard deviation in Å per coordinate)."""
+    noise = rng.normal(scale=rattle, size=(len(structure), 3))
+    return Structure(structure.lattice, structure.species, structure.cart_coords + noise, coords_are_cartesian=True)

@@ -1,0 +1,296 @@
+"""The calculation of one composition: many candidate structures in, one energy with its history out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jobflow import Maker, job
+from pymatgen.core import Structure
+
+from dft.engines import meter_reading
+from dft.guards import why_rejected
+from dft.levels import LevelOfTheory
+from dft.probes.base import ProbeStructure
+
+#: Å³/eV: compressibility that turns the pressure of a single point into a first step in volume (about 35 GPa).
+SOFTNESS = 4.5
+
+#: Largest such step, as a factor of the volume.
+VOLUME_STEP = 1.3
+
+#: Rounds of the funnel: how many structures, how many steps. It keeps the structure that full
+#: relaxation of every candidate finds (docs/probes.md).
+ROUNDS = ((12, 8), (6, 12), (3, 20))
+
+#: Candidates that may fail in the last step before the composition is given up.
+SPARE = 3
+
+
+@dataclass(eq=False)
+class Candidate:
+    """What became of one structure; made fresh for each, so that nothing of one reaches the next."""
+
+    generator: str
+    start: Structure
+    structure: Structure
+    stage: str = "built"
+    energy_per_atom: float | None = None
+    max_force: float | None = None
+    converged: bool = False
+    state: str = "running"
+    reason: str = ""
+
+    @property
+    def rank(self) -> float:
+        """Energy for sorting, eV/atom; last without one."""
+        return np.inf if self.energy_per_atom is None else self.energy_per_atom
+
+    def row(self) -> dict[str, Any]:
+        """The line of the trail."""
+        keys = ("generator", "stage", "energy_per_atom", "state", "reason")
+        return {key: getattr(self, key) for key in keys}
+
+
+@dataclass
+class ScreeningMaker(Maker):
+    """Maker for the lowest energy at one composition: single points, coarse relaxations, full relaxations.
+
+    All candidates get a single point and one step in volume from its pressure. In each round the best of those still
+    in the running are relaxed a little further, fewer and longer from round to round, and the best of the last round
+    to the force limit. A candidate that fails a guard makes room for the next.
+
+    Attributes:
+        name: Name of the job.
+        level: Identity of the level of theory.
+        static_maker: atomate2 force-field Maker of a single point.
+        coarse_maker: Of a relaxation; each round sets its steps.
+        final_maker: Of a relaxation to the force limit.
+        rounds: Structures and steps of each round.
+        n_final: Structures finished.
+        n_survivors: Structures handed on to the next level of a ladder.
+    """
+
+    name: str = "screening"
+    level: str = ""
+    static_maker: Maker = field(default_factory=Maker)
+    coarse_maker: Maker = field(default_factory=Maker)
+    final_maker: Maker = field(default_factory=Maker)
+    rounds: tuple[tuple[int, int], ...] = ROUNDS
+    n_final: int = 1
+    n_survivors: int = 3
+
+    @classmethod
+    def from_level(cls, level: LevelOfTheory, **settings: Any) -> ScreeningMaker:
+        """The funnel at one level of theory; `settings` are fields of this class."""
+        return cls(
+            level=level.identity,
+            static_maker=level.static_maker(),
+            coarse_maker=level.relax_maker(),
+            final_maker=level.relax_maker(),
+            **settings,
+        )
+
+    @property
+    def funnel(self) -> dict[str, Any]:
+        """The settings that, beside the level and the structures, decide the result: for `structure_hash`."""
+        return {
+            "rounds": [list(pair) for pair in self.rounds],
+            "n_final": self.n_final,
+            "n_survivors": self.n_survivors,
+        }
+
+    @job
+    def make(self, probes: list[ProbeStructure]) -> dict[str, Any]:
+        """Screen the candidates of one composition.
+
+        Args:
+            probes: Candidate structures, all of one composition.
+
+        Returns:
+            Plain values: state (done, unconverged, failed, rejected), reason, energy_per_atom (eV/atom, None unless
+            done), n_atoms, structure (pymatgen dictionary), generator, max_force (eV/Å), force_calls, force_seconds,
+            n_structures, level, survivors (the lowest few: structure, generator, energy_per_atom), and trail: per
+            candidate its generator, the stage it reached, its energy there (eV/atom), state (outranked if others were
+            lower) and reason.
+
+        Raises:
+            ValueError: If there is no candidate or they differ in composition.
+        """
+        formulas = {probe.structure.composition.reduced_formula for probe in probes}
+        if len(formulas) != 1:
+            raise ValueError(f"screening takes structures of one composition, not of {sorted(formulas) or 'none'}")
+        before = self._reading()
+        candidates = [Candidate(probe.generator, probe.structure, probe.structure) for probe in probes]
+        finished = self._funnel(candidates)
+        return {**self._output(candidates, finished), **self._cost(before)}
+
+    def _funnel(self, candidates: list[Candidate]) -> list[Candidate]:
+        for candidate in candidates:
+            self._single_point(candidate)
+        remaining = _running(candidates)
+        for n, steps in self.rounds:
+            advanced: list[Candidate] = []
+            for candidate in remaining:
+                if len(advanced) < n:
+                    self._relax(candidate, _with_steps(self.coarse_maker, steps), "coarse")
+                    advanced += _running([candidate])
+            remaining = _running(advanced)
+        finished: list[Candidate] = []
+        reserves = [c for c in _running(candidates) if c not in remaining]
+        for candidate in (remaining + reserves)[: self.n_final + SPARE]:
+            if len(finished) < self.n_final:
+                self._finish(candidate)
+                finished += [candidate] if candidate.state == "done" else []
+        for candidate in candidates:
+            if candidate.state == "running":
+                candidate.state = "outranked"
+        return finished
+
+    def _single_point(self, candidate: Candidate) -> None:
+        candidate.stage = "single point"
+        candidate.reason = why_rejected(candidate.start, candidate.structure)
+        if candidate.reason:
+            candidate.state = "rejected"
+            return
+        frame = _run(self.static_maker, candidate)
+        if frame is not None:
+            _step_in_volume(candidate, frame["stress"])
+
+    def _relax(self, candidate: Candidate, maker: Maker, stage: str) -> None:
+        candidate.stage = stage
+        if _run(maker, candidate) is None:
+            return
+        candidate.reason = why_rejected(candidate.start, candidate.structure)
+        candidate.state = "rejected" if candidate.reason else "running"
+
+    def _finish(self, candidate: Candidate) -> None:
+        self._relax(candidate, self.final_maker, "final")
+        if candidate.state != "running":
+            return
+        candidate.state = "done" if candidate.converged else "unconverged"
+        if not candidate.converged:
+            candidate.reason = f"force limit not reached, {candidate.max_force:.2f} eV/Å left on an atom"
+
+    def _output(self, candidates: list[Candidate], finished: list[Candidate]) -> dict[str, Any]:
+        common = {"n_structures": len(candidates), "level": self.level, "trail": [c.row() for c in candidates]}
+        best = min(finished, key=lambda c: c.rank) if finished else _furthest(candidates)
+        return {
+            **common,
+            "state": best.state,
+            "reason": best.reason,
+            "energy_per_atom": best.energy_per_atom if best.state == "done" else None,
+            "n_atoms": len(best.structure),
+            "structure": json.loads(best.structure.to_json()),
+            "generator": best.generator,
+            "max_force": best.max_force,
+            "survivors": self._survivors(candidates),
+        }
+
+    def _survivors(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
+        sound = [c for c in candidates if c.state in ("done", "outranked") and c.stage in ("coarse", "final")]
+        return [
+            {
+                "generator": c.generator,
+                "energy_per_atom": c.energy_per_atom,
+                "structure": json.loads(c.structure.to_json()),
+            }
+            for c in sorted(sound, key=lambda c: (c.stage != "final", c.rank))[: self.n_survivors]
+        ]
+
+    def _reading(self) -> tuple[int, float]:
+        readings = {id(m.calculator): meter_reading(m.calculator) for m in self._makers()}
+        return sum(calls for calls, _ in readings.values()), sum(seconds for _, seconds in readings.values())
+
+    def _makers(self) -> tuple[Any, ...]:
+        return self.static_maker, self.coarse_maker, self.final_maker
+
+    def _cost(self, before: tuple[int, float]) -> dict[str, Any]:
+        calls, seconds = self._reading()
+        return {"force_calls": calls - before[0], "force_seconds": seconds - before[1]}
+
+
+def survivors(output: dict[str, Any]) -> list[ProbeStructure]:
+    """The lowest structures of a screening, as candidates for the next level of a ladder."""
+    return [ProbeStructure(Structure.from_dict(s["structure"]), s["generator"]) for s in output["survivors"]]
+
+
+def structure_hash(structures: Sequence[ProbeStructure], level_identity: str, settings: Any = None) -> str:
+    """What a calculation is known by: its input structures, the level of theory and the settings of its funnel.
+
+    Equal in every process and run; lengths count to 1e-4 Å, fractional coordinates to 1e-5.
+
+    Args:
+        structures: The candidates, in order.
+        level_identity: Identity of the level of theory.
+        settings: Anything else that decides the result: plain values or a dataclass.
+    """
+    inputs = [
+        [
+            probe.generator,
+            [[f"{x:.4f}" for x in row] for row in probe.structure.lattice.matrix],
+            [[site.specie.symbol, *(f"{x % 1:.5f}" for x in site.frac_coords)] for site in probe.structure],
+        ]
+        for probe in structures
+    ]
+    plain = asdict(settings) if hasattr(settings, "__dataclass_fields__") else settings
+    text = json.dumps([inputs, level_identity, plain], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _run(maker: Any, candidate: Candidate) -> dict[str, Any] | None:
+    """Run an atomate2 Maker's calculation on a candidate; its last frame, or nothing and the reason if it failed."""
+    candidate.energy_per_atom = candidate.max_force = None
+    candidate.converged = False
+    try:
+        result = maker._run_ase_safe(candidate.structure)
+        frame = result.trajectory.frame_properties[-1]
+        energy = float(frame["energy"]) / len(candidate.structure)
+        forces = np.linalg.norm(np.array(frame["forces"]), axis=1)
+        if not np.isfinite(energy) or not np.isfinite(forces).all():
+            raise ValueError("energy or forces are not numbers")
+    except Exception as error:  # one candidate's failure is recorded and must not end the others
+        candidate.state, candidate.reason = "failed", f"{type(error).__name__}: {error}"
+        return None
+    candidate.energy_per_atom, candidate.max_force = energy, float(forces.max())
+    candidate.converged = bool(result.converged)
+    if maker.steps > 1:
+        candidate.structure = _bare(result.final_mol_or_struct)
+    return frame
+
+
+def _with_steps(maker: Any, steps: int) -> Any:
+    return replace(maker, steps=steps)
+
+
+def _running(candidates: list[Candidate]) -> list[Candidate]:
+    """Those still in the running, the lowest energy first."""
+    return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
+
+
+def _step_in_volume(candidate: Candidate, stress: Any) -> None:
+    """Scale the cell towards zero pressure, and credit the elastic energy that this is expected to release."""
+    pressure = -float(np.trace(np.reshape(stress, (3, 3)) if np.size(stress) == 9 else _voigt(stress))) / 3
+    factor = float(np.clip(1 + SOFTNESS * pressure, 1 / VOLUME_STEP, VOLUME_STEP))
+    candidate.structure = candidate.structure.copy()
+    candidate.structure.scale_lattice(candidate.structure.volume * factor)
+
+
+def _voigt(stress: Any) -> np.ndarray:
+    return np.diag(np.asarray(stress)[:3])
+
+
+def _bare(structure: Structure) -> Structure:
+    """Species and positions alone, without the magnetic moments and forces that a calculator leaves on the sites."""
+    return Structure(structure.lattice, [site.specie.symbol for site in structure], structure.frac_coords)
+
+
+def _furthest(candidates: list[Candidate]) -> Candidate:
+    """The candidate that speaks for a composition where none was finished: it went furthest, at the lowest energy."""
+    stages = ("built", "single point", "coarse", "final")
+    stopped = [c for c in candidates if c.state != "outranked"] or candidates
+    return min(stopped, key=lambda c: (-stages.index(c.stage), c.rank))

@@ -1,0 +1,312 @@
+"""The command line: each command parses, calls and prints. Heavy packages are imported inside the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loop.errors import RunError, UserError
+
+if TYPE_CHECKING:
+    from loop.campaign import Campaign
+    from loop.report.live import Mode
+
+app = typer.Typer(
+    name="loop",
+    help="Discover inorganic solids: rank phase fields, compute their hulls, learn from the verdicts.",
+    epilog="Any command takes --debug, which shows the traceback of an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DEFAULT_FOLDER = Path("campaign")
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign folder.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there as JSON.")]
+
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")]
+JsonLogOption = Annotated[bool, typer.Option("--json-log", help="One JSON object per event instead of text.")]
+
+
+@app.command()
+def init(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing configuration.")] = False,
+) -> None:
+    """Write a commented campaign configuration, DIR/campaign.yaml."""
+    from loop.config import Settings, commented_yaml
+
+    target = folder / "campaign.yaml"
+    if target.exists() and not force:
+        raise UserError(f"{target} exists already; edit it, or write over it with --force")
+    with writing(target):
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(commented_yaml(Settings()), encoding="utf-8")
+    typer.echo(f"wrote {target}; edit it, then: loop run --dir {folder}")
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Configuration; default: DIR/campaign.yaml, or the built-in demo."),
+    ] = None,
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="The campaign folder.")] = DEFAULT_FOLDER,
+    cycles: Annotated[
+        int | None, typer.Option(min=1, help="Completed cycles to bring the campaign to, in total.")
+    ] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although settings that change results have changed.")
+    ] = False,
+    quiet: QuietOption = False,
+    json_log: JsonLogOption = False,
+) -> None:
+    """Run the loop until the campaign has N completed cycles; run again to go on after any interruption."""
+    from loop.running import run_in_folder
+
+    run_in_folder(folder, config, cycles, accept_changes=accept_changes, display=_display(quiet, json_log))
+
+
+@app.command()
+def explore(
+    field: Annotated[str, typer.Argument(metavar="FIELD", help="Such as Li-Sn-S-Cl.")],
+    compositions: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Compositions to probe, in a column `composition`.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration.")] = None,
+    folder: Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Default: explore-FIELD.")] = None,
+    quiet: QuietOption = False,
+    json_log: JsonLogOption = False,
+) -> None:
+    """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
+    from loop.running import explore_in_folder
+
+    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, _display(quiet, json_log))
+
+
+@app.command()
+def status(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the cycles, fields and calculations of a campaign, and what they cost so far."""
+    from loop.summary import status as campaign_status
+
+    with opened(folder) as campaign:
+        facts = campaign_status(campaign)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    from loop.tables import print_status
+
+    print_status(facts)
+
+
+@app.command()
+def rank(
+    candidates: Annotated[Path, typer.Option(metavar="CSV", help="Fields to rank, in a column `phase_field`.")],
+    out: Annotated[Path, typer.Option(metavar="CSV", help="Where the ranking goes.")],
+    train: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Known fields, in a column `phase_field`; default: the bundled list."),
+    ] = None,
+    ranker: Annotated[str, typer.Option(metavar="NAME", help="paper: the published architecture.")] = "paper",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
+) -> None:
+    """Rank candidate phase fields by how well they fit the known ones; rank 1 is the most promising."""
+    from loop.ranking import rank_files
+
+    with user_input():
+        ranking = rank_files(train, candidates, ranker, seed)
+    with writing(out):
+        ranking.table.to_csv(out, index=False)
+    from loop.tables import print_diagnostics
+
+    print_diagnostics(ranking.diagnostics)
+    typer.echo(f"wrote {out}: {len(ranking.table)} fields ranked")
+
+
+@app.command(name="map")
+def hull_map(
+    energies: Annotated[Path, typer.Argument(metavar="ENERGIES.csv", help="Table `composition,total_energy_eV`.")],
+    field: Annotated[str, typer.Option(metavar="FIELD", help="The phase field, such as Li-Sn-S-Cl.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The picture: .png, .svg or .pdf.")],
+    json_file: JsonOption = None,
+    mark: Annotated[list[str] | None, typer.Option(metavar="FORMULA", help="A new phase, drawn in magenta.")] = None,
+) -> None:
+    """Draw the energy-above-hull map of a field from a table of total energies."""
+    from loop.report.commands import map_command
+
+    with user_input(), writing(out):
+        line = map_command(energies, field, out, json_file, mark=tuple(mark or ()))
+    typer.echo(f"wrote {line}")
+
+
+@app.command()
+def report(folder: FolderArgument = DEFAULT_FOLDER) -> None:
+    """Make the figures, tables and page of a campaign again, from its records alone."""
+    from loop.running import write_report
+
+    with opened(folder) as campaign, writing(folder / "report"):
+        page = write_report(campaign)
+    typer.echo(f"wrote {page}")
+
+
+@app.command()
+def review(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    approve: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Approve a field, or `all`.")] = None,
+    veto: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Veto a field, or `all`.")] = None,
+    add: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Add a field of your own.")] = None,
+) -> None:
+    """List what a cycle proposes; approve, veto or add, before anything is computed (`review: true`)."""
+    from loop.campaign import Campaign
+    from loop.review import decide, proposals_table
+    from loop.tables import print_table
+
+    if approve or veto or add:
+        with opened(folder), Campaign.drive(folder, None) as campaign:
+            decide(campaign, approve or (), veto or (), add or ())
+    with opened(folder) as campaign:
+        print_table(proposals_table(campaign))
+
+
+@app.command()
+def export(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where it goes; default: DIR/export.")] = None,
+) -> None:
+    """Write entries as JSON, structures as CIF and ASE database, tables as CSV."""
+    from loop.export import export as export_record
+    from loop.summary import campaign_record
+
+    target = out or folder / "export"
+    with opened(folder) as campaign, writing(target):
+        for path in export_record(campaign_record(campaign), target):
+            typer.echo(f"wrote {path}")
+
+
+@app.command()
+def simulate(
+    energies: Annotated[
+        Path | None, typer.Argument(metavar="[ENERGIES.csv]", help="Table `composition,total_energy_eV` of one field.")
+    ] = None,
+    field: Annotated[str | None, typer.Option(metavar="FIELD", help="The phase field, such as Li-Sn-S-Cl.")] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="hull, spread, grid or random; may be given several times.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many campaigns to replay.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first.")] = 0,
+    initial: Annotated[int, typer.Option(min=0, help="Compositions drawn by chance first.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="How many are chosen at once.")] = 1,
+    within: Annotated[float, typer.Option(min=0, help="Found means this near to the hull, meV/atom.")] = 10.0,
+    prior: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Energies of a cheaper level, `composition,e_above_hull` in eV/atom."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Picture of found against evaluated.")] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Replay a campaign on known energies: how many calculations does each strategy need?"""
+    from loop.simulate_command import print_field_figures, simulate_field_command, write_json
+    from loop.simulate_plot import found_against_evaluated
+
+    if energies is None or field is None:
+        raise UserError("give ENERGIES.csv and --field")
+    with user_input():
+        puzzle, replays, facts = simulate_field_command(
+            energies, field, strategy or ["hull"], range(seed, seed + seeds), initial, batch, within, prior
+        )
+    print_field_figures(facts)
+    if json_file:
+        with writing(json_file):
+            write_json(facts, json_file)
+    if plot:
+        curves = {name: [r.found for r in replays if r.strategy == name] for name in facts["mean"]}
+        with user_input(), writing(plot):
+            sizes = len(puzzle.targets), len(puzzle.candidates)
+            found_against_evaluated(curves, *sizes, plot, "compositions evaluated")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can run, and what each missing thing needs."""
+    from loop.doctor import examine
+    from loop.tables import print_findings
+
+    print_findings(examine())
+
+
+def _display(quiet: bool, json_log: bool) -> Mode:
+    return "quiet" if quiet else "json" if json_log else "auto"
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Campaign]:
+    """A campaign to look at."""
+    from loop.campaign import Campaign
+
+    campaign = Campaign.read(folder)
+    try:
+        yield campaign
+    finally:
+        campaign.database.close()
+
+
+@contextmanager
+def user_input() -> Iterator[None]:
+    """What goes wrong in here is wrong with what the user gave."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
+        raise UserError(str(error)) from error
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """A file that cannot be written fails the command, not the user's data."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} cannot be written: its folder does not exist") from error
+    except OSError as error:
+        raise RunError(f"{target} cannot be written: {error.strerror or error}") from error
+
+
+def main() -> None:
+    """Run the command line: 0 on success, 2 for a user's mistake, 1 for a failure of the run."""
+    # The networks here are small: threads that wait for each other by spinning cost more than they give.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        code, sentence = _exit(error)
+        typer.echo(f"loop: {sentence}", err=True)
+        sys.exit(code)
+
+
+def _exit(error: BaseException) -> tuple[int, str]:
+    """Exit code and sentence for what ended a command."""
+    if isinstance(error, UserError):
+        return 2, str(error)
+    if isinstance(error, RunError):
+        return 1, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "stopped; run the same command again to go on"
+    return 1, f"{type(error).__name__}: {error} (run again with --debug for the traceback)"
+
+
+if __name__ == "__main__":
+    main()

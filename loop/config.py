@@ -1,0 +1,228 @@
+"""Settings of a campaign: frozen, unknown keys refused, every default explained where it stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from loop.errors import UserError
+from vae import ANIONS, PhaseField, enumerate_candidates
+
+#: Settings that change where, how fast or how far a campaign runs, but none of its results.
+WITHOUT_EFFECT_ON_RESULTS = ("name", "cycles", "review", "execution")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Known(_Section):
+    """The phase fields that are known to have yielded compounds."""
+
+    source: str = Field("bundled", description="bundled, or a CSV file with a column phase_field")
+
+
+class Candidates(_Section):
+    """The fields M-M'-A-A' that are ranked, less the known and the filtered ones."""
+
+    required: tuple[str, ...] = Field(("Li",), description="cations that every field holds (one or two)")
+    cations: tuple[str, ...] = Field(
+        ("Al", "B", "Ba", "Ca", "K", "La", "Mg", "P", "Si", "Sn", "Sr", "Ta", "Y", "Zn", "Zr"),
+        description="where the other cation is taken from; default: those of the paper's 303 candidates",
+    )
+    anions: tuple[str, ...] = Field(
+        ("S", "O", "Cl", "Br", "I", "N", "F"), description="where the two anions are taken from"
+    )
+
+    @field_validator("required", "cations", "anions")
+    @classmethod
+    def _elements_exist(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        from pymatgen.core import Element
+
+        for symbol in symbols:
+            if not Element.is_valid_symbol(symbol):
+                raise ValueError(f"{symbol!r} is no element")
+        return symbols
+
+    @model_validator(mode="after")
+    def _fields_can_be_made(self) -> Candidates:
+        if not 1 <= len(set(self.required)) <= 2:
+            raise ValueError(f"required: a field has two cations, but {len(set(self.required))} are required")
+        if len(set(self.anions)) < 2:
+            raise ValueError(f"anions: a field has two anions, but only {list(self.anions)} can be chosen from")
+        for symbol in self.anions:
+            if symbol not in ANIONS:
+                raise ValueError(f"anions: {symbol} is no anion here, choose from {sorted(ANIONS)}")
+        return self
+
+    def enumerate(self, exclude: tuple[PhaseField, ...]) -> list[PhaseField]:
+        """The candidate fields, less `exclude`."""
+        return enumerate_candidates(self.required, self.cations, self.anions, exclude)
+
+
+class RankerSettings(_Section):
+    """The variational autoencoder that ranks the candidates."""
+
+    name: Literal["masked", "paper"] = Field("paper", description="paper: the published architecture")
+
+
+class Probes(_Section):
+    """Probe compositions and structures in a chosen field."""
+
+    compositions_per_field: int = Field(10, ge=1, description="charge-neutral compositions per field")
+    first_batch: int = Field(5, ge=1, description="compositions spread over the field before anything is known")
+    batch: int = Field(5, ge=1, description="compositions chosen at a time from what is known by then")
+    strategy: Literal["hull", "spread", "grid", "random"] = Field(
+        "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"
+    )
+    max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell, at most")
+
+
+class Verdicts(_Section):
+    """When a field is positive or filtered; outside the error band of the level of theory, else undecided."""
+
+    stable_below: float = Field(0.025, ge=0, description="eV/atom above the hull: a probe below makes a field positive")
+    filtered_above: float = Field(0.100, gt=0, description="eV/atom above the hull: all probes above filter a field")
+    error_band: float | None = Field(None, ge=0, description="eV/atom; null: what is known of the level of theory")
+
+    @model_validator(mode="after")
+    def _thresholds_are_ordered(self) -> Verdicts:
+        if self.filtered_above <= self.stable_below:
+            raise ValueError(
+                f"filtered_above ({self.filtered_above} eV/atom) must be larger than stable_below ({self.stable_below})"
+            )
+        return self
+
+
+class Feedback(_Section):
+    """What verdicts change in the next cycle."""
+
+    positives_join_training: bool = Field(True, description="positive fields join the training set")
+    filtered_leave_candidates: bool = Field(True, description="filtered fields leave the candidates")
+
+
+class Execution(_Section):
+    """Where the calculations run."""
+
+    workers: int | None = Field(None, ge=1, description="worker processes; null: as many as there are cores")
+    store: str | None = Field(
+        None, description="folder of raw outputs, may be shared by campaigns; null: in the campaign"
+    )
+
+
+class Settings(_Section):
+    """All settings of a campaign."""
+
+    name: str = Field("demo", min_length=1, description="name of the campaign, printed on its page")
+    seed: int = Field(0, ge=0, description="seed of every random number of the campaign")
+    cycles: int = Field(3, ge=1, description="cycles in total, unless --cycles says otherwise")
+    fields_per_cycle: int = Field(1, ge=1, description="fields explored in a cycle")
+    review: bool = Field(False, description="each cycle waits until `loop review` approves its fields")
+    level_of_theory: str = Field("chgnet", description="engine and settings of every energy of the campaign")
+    known: Known = Known()
+    candidates: Candidates = Candidates()
+    ranker: RankerSettings = RankerSettings()
+    probes: Probes = Probes()
+    verdicts: Verdicts = Verdicts()
+    feedback: Feedback = Feedback()
+    execution: Execution = Execution()
+
+    def plain(self) -> dict[str, Any]:
+        """The settings as plain values that JSON and YAML can hold."""
+        return self.model_dump(mode="json")
+
+    def hash(self) -> str:
+        """Hash of the settings that change results."""
+        relevant = {key: value for key, value in self.plain().items() if key not in WITHOUT_EFFECT_ON_RESULTS}
+        return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+def load_settings(path: Path) -> Settings:
+    """Read settings from a YAML file; what the file does not name keeps its default.
+
+    Raises:
+        UserError: If the file is missing, no YAML, or has a key or value that is not understood.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"configuration {path} does not exist; `loop init DIR` writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"configuration {path} cannot be read: {error}") from None
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = f" (line {line + 1})" if line is not None else ""
+        raise UserError(f"configuration {path} is no valid YAML{where}: {getattr(error, 'problem', error)}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"configuration {path} holds a {type(values).__name__}, not `key: value` lines")
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"configuration {path}: {_first_problem(error)}") from None
+    return _with_paths_beside(settings, path)
+
+
+def _with_paths_beside(settings: Settings, path: Path) -> Settings:
+    """A relative file name in a configuration is meant relative to the configuration."""
+    if settings.known.source == "bundled":
+        return settings
+    source = str((path.parent / settings.known.source).resolve())
+    return settings.model_copy(update={"known": Known(source=source)})
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"]) or "settings"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key!r}, choose from {_keys_beside(problem['loc'])}"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    return f"{key}: {message}{found}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        model = model.model_fields[str(part)].annotation  # type: ignore[assignment]
+    return sorted(model.model_fields)
+
+
+def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Names of the settings that differ and would change results, such as ``probes.max_atoms``."""
+    relevant = sorted((old.keys() | new.keys()) - set(WITHOUT_EFFECT_ON_RESULTS))
+    changed = []
+    for key in relevant:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            names = sorted(before.keys() | after.keys())
+            changed += [f"{key}.{name}" for name in names if before.get(name) != after.get(name)]
+        elif before != after:
+            changed.append(key)
+    return changed
+
+
+def commented_yaml(settings: Settings) -> str:
+    """The settings as YAML in which a comment explains each key."""
+    lines = ["# Settings of a phaseloop campaign. Every key may be left out; these are the values used then.", ""]
+    for name, info in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            lines += ["", f"# {(type(value).__doc__ or '').strip()}", f"{name}:"]
+            lines += [f"  {line}" for key, sub in type(value).model_fields.items() for line in _entry(key, value, sub)]
+        else:
+            lines += _entry(name, settings, info)
+    return "\n".join(lines) + "\n"
+
+
+def _entry(name: str, section: BaseModel, info: FieldInfo) -> list[str]:
+    value = section.model_dump(mode="json")[name]
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...").strip()
+    return [f"# {info.description}", f"{name}: {text}"]

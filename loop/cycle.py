@@ -1,0 +1,148 @@
+"""One cycle of the loop: rank, choose fields, explore them. Each step is recorded before the next begins."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dft.execute import LocalExecutor
+from loop.acquisition import choose_fields
+from loop.campaign import Campaign
+from loop.database import to_json
+from loop.errors import UserError, Waiting
+from loop.exploration import Exploration, Show
+from loop.feedback import left_out, training_fields
+from loop.report.live import Event
+from vae import PhaseField
+from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
+
+
+@dataclass
+class Cycle:
+    """One pass of the loop over a campaign.
+
+    Attributes:
+        campaign: Where everything is recorded.
+        number: From 1.
+        executor: Where calculations run.
+        show: Told what happens.
+    """
+
+    campaign: Campaign
+    number: int
+    executor: LocalExecutor
+    show: Show
+
+    def run(self) -> None:
+        """Bring the cycle to its end from wherever it stands."""
+        self.campaign.begin_cycle(self.number)
+        self.show(Event("cycle", cycle=self.number))
+        self.rank()
+        for phase_field in self.propose():
+            Exploration(self.campaign, self.number, phase_field, self.executor, self.show).run()
+        self.campaign.complete_cycle(self.number)
+
+    @cached_property
+    def known(self) -> KnownFields:
+        """The known phase fields, before anything that the campaign found."""
+        return load_known(self.campaign)
+
+    def rank(self) -> None:
+        """Train on what is known by now and rank the candidates."""
+        if not self.campaign.ranking(self.number).empty:
+            return
+        from vae.ranking import make_ranker, rank
+
+        settings = self.campaign.settings
+        earlier = [v for v in self.campaign.verdicts() if v["cycle"] < self.number]
+        training = training_fields(self.known.fields, earlier, settings.feedback)
+        candidates = settings.candidates.enumerate(left_out(self.known.fields, earlier, settings.feedback))
+        if not candidates:
+            raise UserError("no candidate fields are left; widen `candidates` in the configuration")
+        self.show(Event("stage", text=f"training on {len(training)} known fields to rank {len(candidates)} candidates"))
+        with self.timed("training"):
+            ranker = make_ranker(settings.ranker.name, seed=settings.seed)
+            ranker.fit(training)
+        with self.timed("ranking"):
+            ranking = rank(ranker, candidates, training)
+            checkpoint = self.campaign.folder / "checkpoints" / f"cycle-{self.number}.pt"
+            checkpoint.parent.mkdir(exist_ok=True)
+            ranker.save(checkpoint)
+        self.campaign.record_ranking(self.number, ranking.table, ranking.diagnostics, len(training))
+
+    def propose(self) -> list[PhaseField]:
+        """Choose the fields of this cycle."""
+        if not self.campaign.proposal_states(self.number):
+            ranking, settled = self.campaign.ranking(self.number), self.campaign.settled_fields()
+            proposals = choose_fields(ranking, settled, self.campaign.settings.fields_per_cycle)
+            if not proposals:
+                raise UserError("every candidate field has been explored; widen `candidates` in the configuration")
+            self.campaign.record_proposals(self.number, proposals)
+        self._wait_for_review()
+        proposals = self.campaign.proposals(self.number)
+        for name, reason in proposals.items():
+            self.show(Event("message", self.number, name, f"exploring {name}: {reason}"))
+        return [PhaseField.parse(name) for name in proposals]
+
+    def _wait_for_review(self) -> None:
+        open_proposals = [n for n, state in self.campaign.proposal_states(self.number).items() if state == "proposed"]
+        if self.campaign.settings.review and open_proposals:
+            raise Waiting(
+                f"cycle {self.number} proposes {', '.join(open_proposals)}; look at them with "
+                f"`loop review {self.campaign.folder}`, approve, veto or add, then run again"
+            )
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the wall time of what happens in here to a stage of the cycle."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.campaign.add_seconds(self.number, stage, time.perf_counter() - start)
+
+
+def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Callable[[Campaign], object]) -> int:
+    """Bring a campaign to `cycles` completed cycles in total, with a report after each.
+
+    Returns:
+        How many cycles were made now.
+    """
+    first = campaign.completed_cycles() + 1
+    workers = campaign.settings.execution.workers
+    with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
+        for number in range(first, cycles + 1):
+            cycle = Cycle(campaign, number, executor, show)
+            cycle.run()
+            with cycle.timed("report"):
+                write_report(campaign)
+    show(Event("finished"))
+    return max(0, cycles - first + 1)
+
+
+def load_known(campaign: Campaign) -> KnownFields:
+    """The known fields that the campaign was begun with.
+
+    Raises:
+        UserError: If the list cannot be read or has changed since the campaign was begun.
+    """
+    source = campaign.settings.known.source
+    try:
+        known = known_phase_fields() if source == "bundled" else read_phase_fields(Path(source))
+    except (ValueError, OSError) as error:
+        raise UserError(f"known.source: {error}") from None
+    facts = {"source": known.source, "licence": known.licence, "n_fields": len(known.fields), "hash": known.hash}
+    recorded = campaign.database.meta("data")
+    if recorded is None:
+        campaign.database.write(("INSERT INTO meta VALUES ('data', ?)", (to_json(facts),)))
+    elif json.loads(recorded)["hash"] != known.hash:
+        raise UserError(
+            f"known.source: {source} holds other fields than when {campaign.folder} was begun; "
+            "restore it, or begin a new campaign with --dir"
+        )
+    return known

@@ -1,0 +1,105 @@
+"""What this machine can run, and what each missing thing needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from dft.execute import usable_cores
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked for.
+
+    Attributes:
+        what: Its name.
+        ok: Whether it is there.
+        found: What was found.
+        remedy: What to do if it is missing and wanted.
+    """
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at packages, engines, pseudopotentials, stores, queue and keys; nothing is run, written or sent."""
+    return [
+        *_packages(),
+        _engine_weights(),
+        _program("CP2K", ("cp2k.psmp", "cp2k.popt", "cp2k"), "apt-get install cp2k"),
+        _folder_setting(
+            "CP2K basis sets", "PMG_CP2K_DATA_DIR", "pmg config --cp2k FOLDER DIR, then add it to ~/.pmgrc.yaml"
+        ),
+        _program("VASP", ("vasp_std", "vasp"), "your group's licensed VASP on PATH, or VASP_CMD in ~/.atomate2.yaml"),
+        _folder_setting("VASP POTCARs", "PMG_VASP_PSP_DIR", "pmg config -p FOLDER DIR, then add it to ~/.pmgrc.yaml"),
+        _program("Slurm", ("sbatch",), "only needed on a cluster"),
+        _settings_file("jobflow store", "JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml", "only needed for a shared JobStore"),
+        _settings_file(
+            "FireWorks LaunchPad", "FW_CONFIG_FILE", "~/.fireworks/FW_config.yaml", "only needed on a cluster"
+        ),
+        _key("Materials Project key", ("MP_API_KEY", "PMG_MAPI_KEY"), "materialsproject.org/api; only for its phases"),
+        Finding("cores", True, str(usable_cores())),
+        Finding("SQLite", sqlite3.sqlite_version_info >= (3, 24), sqlite3.sqlite_version, "needs 3.24 or later"),
+        _free_space(),
+    ]
+
+
+def _packages() -> list[Finding]:
+    names = ("phaseloop", "torch", "pymatgen", "ase", "atomate2", "jobflow", "fireworks", "chgnet")
+    return [_package(name) for name in names]
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, True, version(name))
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed", f'pip install "{name}"')
+
+
+def _engine_weights() -> Finding:
+    spec = find_spec("chgnet")
+    root = Path(spec.origin).parent if spec and spec.origin else None
+    weights = sorted(root.glob("pretrained/0.3.0/*.tar")) if root else []
+    found = f"{weights[0].name} in its package" if weights else "no weights"
+    return Finding("CHGNet weights", bool(weights), found, "" if weights else 'pip install "chgnet>=0.4"')
+
+
+def _program(what: str, names: tuple[str, ...], remedy: str) -> Finding:
+    path = next(filter(None, map(shutil.which, names)), None)
+    return Finding(what, path is not None, path or "not on PATH", "" if path else remedy)
+
+
+def _folder_setting(what: str, key: str, remedy: str) -> Finding:
+    from pymatgen.core import SETTINGS
+
+    folder = SETTINGS.get(key)
+    ok = bool(folder) and Path(str(folder)).is_dir()
+    found = str(folder) if ok else f"{key} is not set" if not folder else f"{key} names no folder: {folder}"
+    return Finding(what, ok, found, "" if ok else remedy)
+
+
+def _settings_file(what: str, variable: str, default: str, remedy: str) -> Finding:
+    path = Path(os.environ.get(variable, default)).expanduser()
+    return Finding(
+        what, path.exists(), str(path) if path.exists() else "not configured", "" if path.exists() else remedy
+    )
+
+
+def _key(what: str, variables: tuple[str, ...], remedy: str) -> Finding:
+    """A key is only said to be there; it is never shown."""
+    ok = any(os.environ.get(variable) for variable in variables)
+    return Finding(what, ok, "set" if ok else "not set", "" if ok else remedy)
+
+
+def _free_space() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    return Finding("free space here", free > 1, f"{free:.0f} GiB", "" if free > 1 else "a campaign needs about 1 GiB")

@@ -1,0 +1,80 @@
+"""`loop explore`: one field, without ranking; the same records, the same resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from dft.competing import parse_formula
+from dft.execute import LocalExecutor
+from loop.campaign import Campaign
+from loop.errors import UserError
+from loop.exploration import Exploration, Show
+from loop.report.live import Event
+from vae import PhaseField
+
+
+def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: list[str], show: Show) -> None:
+    """Explore one field as the only cycle of a campaign of its own.
+
+    Raises:
+        UserError: If the folder holds a campaign of something else.
+    """
+    states = campaign.proposal_states(1)
+    if campaign.completed_cycles() > 1 or set(states) - {str(phase_field)} or not campaign.ranking(1).empty:
+        raise UserError(
+            f"{campaign.folder} holds another campaign ({', '.join(states)}); name another folder with --dir"
+        )
+    if campaign.completed_cycles():
+        show(Event("message", text=f"{phase_field} has been explored in {campaign.folder}; nothing to do"))
+        return
+    campaign.begin_cycle(1)
+    if not states:
+        campaign.record_proposals(1, {str(phase_field): "asked for by name"})
+    with LocalExecutor(campaign.settings.execution.workers, log=campaign.folder / "workers.log") as executor:
+        Exploration(campaign, 1, phase_field, executor, show).run(compositions)
+    campaign.complete_cycle(1)
+
+
+def read_field(text: str) -> PhaseField:
+    """A field that can be explored: different elements, at least one cation and one anion.
+
+    Raises:
+        UserError: If it is none.
+    """
+    try:
+        phase_field = PhaseField.parse(text)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if phase_field.has_repeats or not phase_field.anions or not phase_field.cations:
+        raise UserError(f"{phase_field} cannot be explored: it needs different elements, cation and anion among them")
+    return phase_field
+
+
+def read_compositions(path: Path, phase_field: PhaseField) -> list[str]:
+    """Formulas from a table with a column `composition`, each inside the field.
+
+    Raises:
+        UserError: Naming the file, the row and what is wrong.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str)
+        formulas = table["composition"].dropna().tolist()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except KeyError:
+        raise UserError(f"{path} has no column `composition`, only {list(table.columns)}") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} is no table: {error}") from None
+    for row, formula in enumerate(formulas, start=2):
+        try:
+            composition = parse_formula(formula)
+        except ValueError as error:
+            raise UserError(f"{path}, row {row}: {error}") from None
+        outside = {element.symbol for element in composition.elements} - set(phase_field.elements)
+        if outside:
+            raise UserError(f"{path}, row {row}: {formula} holds {sorted(outside)}, which {phase_field} does not")
+    if not formulas:
+        raise UserError(f"{path} holds no compositions")
+    return list(dict.fromkeys(formulas))

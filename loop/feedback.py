@@ -1,0 +1,73 @@
+"""Energies above the hull -> verdict on a field -> what the next cycle trains on and chooses from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from loop.config import Feedback, Verdicts
+from vae import PhaseField
+
+MEV = 1000.0  # meV per eV
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the probes say about a field.
+
+    Attributes:
+        verdict: positive, filtered or undecided.
+        reason: One sentence with the numbers it rests on.
+    """
+
+    verdict: Literal["positive", "filtered", "undecided"]
+    reason: str
+
+
+def judge(lowest: float | None, composition: str, n_probes: int, error_band: float, limits: Verdicts) -> Verdict:
+    """Judge a field by its lowest probe, allowing for the known error of the level of theory.
+
+    Args:
+        lowest: Smallest distance of a probe from the hull of the competing phases, eV/atom, negative below it; none if
+            no probe has an energy.
+        composition: Formula of that probe.
+        n_probes: Probe compositions that have an energy.
+        error_band: Known error of such a distance at this level of theory, eV/atom.
+        limits: Thresholds, eV/atom.
+
+    Returns:
+        Positive only if the probe stays within `stable_below` with the whole error band added, filtered only if it
+        stays beyond `filtered_above` with the band taken off.
+    """
+    if lowest is None:
+        return Verdict("undecided", "no probe structure has an energy")
+    where = (
+        f"the lowest of {n_probes} probe compositions, {composition}, lies {lowest * MEV:+.0f} meV/atom from the hull "
+        f"of the competing phases (error band ±{error_band * MEV:.0f})"
+    )
+    if lowest + error_band <= limits.stable_below:
+        return Verdict("positive", f"{where}: within {limits.stable_below * MEV:.0f} even at the worst")
+    if lowest - error_band >= limits.filtered_above:
+        return Verdict("filtered", f"{where}: beyond {limits.filtered_above * MEV:.0f} even at the best")
+    return Verdict(
+        "undecided",
+        f"{where}: neither within {limits.stable_below * MEV:.0f} nor beyond "
+        f"{limits.filtered_above * MEV:.0f} for certain",
+    )
+
+
+def training_fields(
+    known: Iterable[PhaseField], verdicts: Iterable[Mapping[str, Any]], rule: Feedback
+) -> tuple[PhaseField, ...]:
+    """The known fields, and those that earlier cycles found positive."""
+    found = [PhaseField.parse(v["phase_field"]) for v in verdicts if v["verdict"] == "positive"]
+    return tuple(dict.fromkeys([*known, *(found if rule.positives_join_training else [])]))
+
+
+def left_out(
+    known: Iterable[PhaseField], verdicts: Iterable[Mapping[str, Any]], rule: Feedback
+) -> tuple[PhaseField, ...]:
+    """The fields that are no candidates: the known ones, the positives, and the filtered ones if so decided."""
+    gone = {"positive", "filtered"} if rule.filtered_leave_candidates else {"positive"}
+    return (*known, *(PhaseField.parse(v["phase_field"]) for v in verdicts if v["verdict"] in gone))

@@ -1,0 +1,113 @@
+"""The hull of an explored field, from the campaign's calculations at one level of theory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import pandas as pd
+from pymatgen.core import Composition
+from pymatgen.entries.computed_entries import ComputedEntry
+
+from dft.hull import LEVEL_KEY, HullPoint, build_phase_diagram, hull_points
+from loop.records import CalculationRecord
+
+
+@dataclass(frozen=True)
+class FieldHull:
+    """The calculations of a field seen against their hull.
+
+    Attributes:
+        probes: Columns of `loop.records.FieldRecord.probes`.
+        competing: Columns of `loop.records.FieldRecord.competing`.
+        reason: Why there is no hull; empty if there is one.
+    """
+
+    probes: pd.DataFrame
+    competing: pd.DataFrame
+    reason: str = ""
+    points: tuple[HullPoint, ...] = field(default=(), repr=False)
+
+    @property
+    def best(self) -> pd.Series | None:
+        """The probe nearest to the hull of the competing phases, or below it; none without an energy."""
+        energies = self.probes["e_above_competing"].astype(float)
+        return None if energies.isna().all() else self.probes.loc[energies.idxmin()]
+
+    @property
+    def n_probes(self) -> int:
+        """Probe compositions that have an energy above the hull."""
+        return int(self.probes["e_above_competing"].notna().sum())
+
+    @property
+    def n_competing(self) -> int:
+        """Competing phases that have an energy."""
+        return int(self.competing["energy_per_atom"].notna().sum())
+
+
+def field_hull(probes: Sequence[CalculationRecord], competing: Sequence[CalculationRecord]) -> FieldHull:
+    """Put the finished calculations of a field on one hull; the others are listed and take no part.
+
+    Args:
+        probes: Records of the probe calculations.
+        competing: Records of the competing phases, elements included, at the same level of theory.
+    """
+    done_probes = [record for record in probes if record.energy_per_atom is not None]
+    done_competing = [record for record in competing if record.energy_per_atom is not None]
+    try:
+        points = hull_points([entry_of(r) for r in done_probes], [entry_of(r) for r in done_competing])
+        diagram = build_phase_diagram([entry_of(r) for r in done_competing])
+    except ValueError as error:
+        return FieldHull(_probe_table(probes, {}), _competing_table(competing, {}), str(error))
+    above = {r.hash: float(diagram.get_e_above_hull(entry_of(r)) or 0.0) for r in done_competing}
+    by_hash = {record.hash: point for record, point in zip(done_probes, points, strict=True)}
+    return FieldHull(_probe_table(probes, by_hash), _competing_table(competing, above), points=tuple(points))
+
+
+def entry_of(record: CalculationRecord) -> ComputedEntry:
+    """A finished calculation as an entry that carries its level of theory; total energy in eV.
+
+    Raises:
+        ValueError: If it has no energy.
+    """
+    composition = Composition(record.composition)
+    energy = record.energy_per_atom
+    if energy is None:
+        raise ValueError(f"{record.composition} has no energy and can be on no hull")
+    return ComputedEntry(composition, energy * composition.num_atoms, data={LEVEL_KEY: record.level})
+
+
+def _probe_table(records: Sequence[CalculationRecord], points: dict[str, HullPoint]) -> pd.DataFrame:
+    rows = []
+    for record in records:
+        point = points.get(record.hash)
+        rows.append(
+            {
+                **asdict(record),
+                "formula": Composition(record.composition).reduced_formula,
+                "e_above_hull": point.e_above_hull if point else None,
+                "e_above_competing": point.e_above_competing if point else None,
+                "decomposition": point.decomposition if point else {},
+                "competing_decomposition": point.competing_decomposition if point else {},
+            }
+        )
+    columns = [*CalculationRecord.__dataclass_fields__, "formula", "e_above_hull", "e_above_competing"]
+    return pd.DataFrame(rows, columns=[*columns, "decomposition", "competing_decomposition"])
+
+
+def _competing_table(records: Sequence[CalculationRecord], above: dict[str, float]) -> pd.DataFrame:
+    rows = [
+        {
+            "formula": Composition(record.composition).reduced_formula,
+            "state": record.state,
+            "reason": record.reason,
+            "energy_per_atom": record.energy_per_atom,
+            "e_above_hull": above.get(record.hash),
+            "generator": record.generator,
+            "structure": record.structure,
+            "hash": record.hash,
+        }
+        for record in records
+    ]
+    columns = ["formula", "state", "reason", "energy_per_atom", "e_above_hull", "generator", "structure", "hash"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,153 @@
+"""Small charts as SVG inside the page, coloured by its style sheet: ranks over the cycles, latent map, budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from loop.records import CampaignRecord
+
+#: Ranks shown by the bump chart; what lies beyond shares one line beneath.
+_RANKS = 12
+_VERDICT_MARK = {"positive": "●", "filtered": "×", "undecided": "○", "open": "…"}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Ranks of one field over the cycles.
+
+    Attributes:
+        phase_field: The field.
+        ranks: Cycle and rank, while it was a candidate.
+        verdict: The verdict, if it was explored.
+    """
+
+    phase_field: str
+    ranks: tuple[tuple[int, int], ...]
+    verdict: str = ""
+
+
+def traces(record: CampaignRecord, top: int = 8) -> list[Trace]:
+    """The fields to follow: those proposed and those that were ever among the first, in order of their best rank."""
+    verdicts = {each.phase_field: each.verdict for each in record.fields}
+    ranks: dict[str, list[tuple[int, int]]] = {}
+    for cycle in record.cycles:
+        if cycle.ranking.empty:
+            continue
+        for name, rank in zip(cycle.ranking["phase_field"], cycle.ranking["rank"], strict=True):
+            ranks.setdefault(str(name), []).append((cycle.number, int(rank)))
+    followed = [
+        Trace(name, tuple(steps), verdicts.get(name, ""))
+        for name, steps in ranks.items()
+        if name in verdicts or min(rank for _, rank in steps) <= top
+    ]
+    return sorted(followed, key=lambda trace: (min(rank for _, rank in trace.ranks), trace.phase_field))
+
+
+def bump_chart(record: CampaignRecord) -> Markup:
+    """Ranks of the leading fields over the cycles; a line ends where its field was explored and left the candidates."""
+    followed = traces(record)
+    numbers = [cycle.number for cycle in record.cycles if not cycle.ranking.empty]
+    if not followed or not numbers:
+        return Markup("")
+    left, step, row = 190.0, min(150.0, 620.0 / max(len(numbers) - 1, 1)), 24.0
+    shown = min(_RANKS, max(rank for trace in followed for _, rank in trace.ranks))
+    x = {number: left + i * step for i, number in enumerate(numbers)}
+    y = {rank: 34 + row * (rank - 1) for rank in range(1, shown + 2)}
+    parts = [_text(x[number], 16, f"cycle {number}", "middle") for number in numbers]
+    parts += [_text(12, y[rank] + 4, str(rank), "start", "soft") for rank in range(1, shown + 1)]
+    if any(rank > shown for trace in followed for _, rank in trace.ranks):
+        parts.append(_text(12, y[shown + 1] + 4, "later", "start", "soft"))
+    taken: set[int] = set()
+    for i, trace in enumerate(followed):
+        parts.append(_bump_line(trace, x, y, i % 8, taken))
+    width, height = left + step * (len(numbers) - 1) + 190, y[shown + 1] + 20
+    return _svg(width, height, parts, "Ranks of the leading phase fields over the cycles")
+
+
+def _bump_line(trace: Trace, x: dict[int, float], y: dict[int, float], colour: int, taken: set[int]) -> str:
+    places = [(x[cycle], y[min(rank, max(y))]) for cycle, rank in trace.ranks]
+    title = f"{trace.phase_field}: " + ", ".join(f"rank {rank} in cycle {cycle}" for cycle, rank in trace.ranks)
+    title += f"; {trace.verdict}" if trace.verdict else ""
+    line = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
+    dots = "".join(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4"/>' for px, py in places)
+    first, last = trace.ranks[0], trace.ranks[-1]
+    labels = ""
+    if first[0] == min(x) and first[1] < max(y):
+        labels = _text(places[0][0] - 12, places[0][1] + 4, trace.phase_field, "end")
+    if last[1] < max(y) or trace.verdict:
+        mark = f" {_VERDICT_MARK[trace.verdict]} {trace.verdict}" if trace.verdict else ""
+        name = "" if len(x) == 1 or (labels and first == last) else trace.phase_field
+        # those beyond the last rank share one line: only the first is named there
+        if last[1] < max(y) or last[0] not in taken:
+            labels += _text(places[-1][0] + 12, places[-1][1] + 4, name + mark, "start")
+        taken.update([last[0]] if last[1] >= max(y) else [])
+    return f'<g class="c{colour}"><title>{escape(title)}</title><polyline points="{line}"/>{dots}{labels}</g>'
+
+
+def latent_columns(record: CampaignRecord) -> list[str]:
+    """Columns of the last ranking that hold latent coordinates."""
+    ranked = [cycle.ranking for cycle in record.cycles if not cycle.ranking.empty]
+    return [str(name) for name in ranked[-1].columns if str(name).startswith("latent")] if ranked else []
+
+
+def latent_map(record: CampaignRecord) -> Markup:
+    """Candidates in the plane of the latent space where they spread most, the first in rank darkest."""
+    columns = latent_columns(record)
+    if len(columns) < 2:
+        return Markup("")
+    ranking = [cycle.ranking for cycle in record.cycles if not cycle.ranking.empty][-1]
+    values = ranking[columns].to_numpy(float)
+    centred = values - values.mean(axis=0)
+    _, spread, axes = np.linalg.svd(centred, full_matrices=False)
+    plane = centred @ axes[:2].T
+    share = float((spread[:2] ** 2).sum() / max((spread**2).sum(), 1e-300))
+    low, span = plane.min(axis=0), np.maximum(np.ptp(plane, axis=0), 1e-9)
+    places = 20 + (plane - low) / span * [560, 360]
+    n = len(ranking)
+    parts = []
+    for (px, py), name, rank in zip(places, ranking["phase_field"], ranking["rank"], strict=True):
+        level = min(4, int(5 * (int(rank) - 1) / n))
+        parts.append(
+            f'<circle class="q{level}" cx="{px:.1f}" cy="{py:.1f}" r="{5 if rank <= 10 else 3}">'
+            f"<title>{escape(str(name))}, rank {rank}</title></circle>"
+        )
+    for (px, py), name in list(zip(places, ranking["phase_field"], strict=True))[:5]:
+        parts.append(_text(px + 7, py + 4, str(name), "start"))
+    parts.append(
+        _text(20, 412, f"first two principal axes of the latent space, {share:.0%} of its spread", "start", "soft")
+    )
+    return _svg(700, 424, parts, "Latent map of the candidates")
+
+
+def found_against_spent(spent: Sequence[float], found: Sequence[int]) -> Markup:
+    """A step line: compositions near the hull against CPU-hours, cycle by cycle.
+
+    Args:
+        spent: CPU-hours spent by the end of each cycle.
+        found: Compositions near the hull by then.
+    """
+    if not spent or spent[-1] <= 0:
+        return Markup("")
+    top = max(max(found), 1)
+    x = [60 + 560 * hours / spent[-1] for hours in (0.0, *spent)]
+    y = [150 - 120 * n / top for n in (0, *found)]
+    steps = " ".join(f"{x[i]:.1f},{y[i - 1]:.1f} {x[i]:.1f},{y[i]:.1f}" for i in range(1, len(x)))
+    parts = [f'<g class="c0"><polyline points="{x[0]:.1f},{y[0]:.1f} {steps}"/></g>']
+    parts += ['<path class="axis" d="M60 150 H630 M60 150 V20"/>']
+    parts += [_text(52, 154, "0", "end", "soft"), _text(52, 34, str(top), "end", "soft")]
+    parts += [_text(x[i], 168, f"cycle {i}", "end", "soft") for i in range(1, len(x))] if len(x) < 8 else []
+    parts.append(_text(620, 186, f"{spent[-1]:.2f} CPU-hours", "end", "soft"))
+    return _svg(680, 196, parts, "Compositions near the hull against CPU-hours spent")
+
+
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(text)}</text>'
+
+
+def _svg(width: float, height: float, parts: Sequence[str], title: str) -> Markup:
+    head = f'<svg class="chart" role="img" aria-label="{escape(title)}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    return Markup(f'{head} style="max-width:{width:.0f}px">' + "".join(parts) + "</svg>")

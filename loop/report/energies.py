@@ -1,0 +1,181 @@
+"""A user's table of compositions and total energies -> entries and their energies above the hull."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pymatgen.core import Composition, Element
+from pymatgen.entries.computed_entries import ComputedEntry
+
+from vae.phase_fields import PhaseField
+
+REQUIRED = ("composition", "total_energy_eV")
+PROBE_ROLES = ("probe",)
+COMPETING_ROLES = ("competing", "reference", "known")
+
+#: No compound is bound by more than this against its elements, eV/atom (LaF3 by about 4.4).
+_LARGEST_FORMATION_ENERGY = 8.0
+#: No usual level of theory puts most compounds this near to zero, eV/atom.
+_SMALLEST_ENERGY = 0.5
+
+
+@dataclass(frozen=True)
+class EnergyTable:
+    """Rows of a user's table, checked, in their order.
+
+    Attributes:
+        path: Where it was read from.
+        compositions: Formulas as given.
+        entries: One entry per row, total energies in eV.
+        is_probe: Whether each row is a probe; the others are competing phases.
+    """
+
+    path: Path
+    compositions: tuple[str, ...]
+    entries: tuple[ComputedEntry, ...]
+    is_probe: tuple[bool, ...]
+
+    @property
+    def competing(self) -> list[ComputedEntry]:
+        """Entries of the competing phases, elements included."""
+        return [entry for entry, probe in zip(self.entries, self.is_probe, strict=True) if not probe]
+
+
+def read_energies(path: Path, field: PhaseField) -> EnergyTable:
+    """Read a table ``composition,total_energy_eV``; a column ``role`` (probe, competing, reference, known) may follow.
+
+    Without roles, a row that holds every element of the field is a probe.
+
+    Args:
+        path: A CSV file; energies are those of the formula as written, in eV.
+        field: The phase field that every formula lies in.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: One sentence: a column, formula, energy, role or elemental reference that is missing or wrong, or
+            energies that cannot be in eV per formula.
+    """
+    table = _read_csv(path)
+    compositions = [_composition(text, row, path, field) for row, text in enumerate(table["composition"], start=2)]
+    energies = [_energy(text, row, path) for row, text in enumerate(table["total_energy_eV"], start=2)]
+    roles = table["role"] if "role" in table else [None] * len(table)
+    is_probe = [
+        _is_probe(role, composition, row, path, field)
+        for row, (role, composition) in enumerate(zip(roles, compositions, strict=True), start=2)
+    ]
+    _check_references(compositions, is_probe, path, field)
+    _check_unit(compositions, np.array(energies), path)
+    entries = [ComputedEntry(c, e) for c, e in zip(compositions, energies, strict=True)]
+    return EnergyTable(path, tuple(map(str, table["composition"])), tuple(entries), tuple(is_probe))
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} is no file: give a table with the columns {', '.join(REQUIRED)}")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as a CSV table ({str(error).strip()})") from error
+    table = table.rename(columns=str.strip)
+    missing = [name for name in REQUIRED if name not in table]
+    if missing:
+        raise ValueError(f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, table.columns))}")
+    if table.empty:
+        raise ValueError(f"{path} has no rows: give at least one energy per element of the field")
+    return table
+
+
+def _composition(text: str, row: int, path: Path, field: PhaseField) -> Composition:
+    try:
+        composition = Composition(text)
+        if not composition or composition.num_atoms <= 0:
+            raise ValueError("no atoms")
+        elements = set(composition.get_el_amt_dict())
+        if any(not Element.is_valid_symbol(symbol) for symbol in elements):
+            raise ValueError("dummy species")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} row {row}: {text!r} is no formula, write it as Li3SnS3Cl") from error
+    outside = sorted(elements - set(field.elements))
+    if outside:
+        raise ValueError(f"{path} row {row}: {text} holds {', '.join(outside)}, which the field {field} has not")
+    return composition
+
+
+def _energy(text: str, row: int, path: Path) -> float:
+    try:
+        energy = float(text)
+    except ValueError:
+        energy = np.nan
+    if not np.isfinite(energy):
+        raise ValueError(f"{path} row {row}: the energy {text!r} is no finite number of eV; leave the row out")
+    return energy
+
+
+def _is_probe(role: str | None, composition: Composition, row: int, path: Path, field: PhaseField) -> bool:
+    if role is None or not role.strip():
+        return len(composition) == len(set(field.elements))
+    if role.strip() not in PROBE_ROLES + COMPETING_ROLES:
+        choices = ", ".join(PROBE_ROLES + COMPETING_ROLES)
+        raise ValueError(f"{path} row {row}: role {role!r} is unknown, choose from {choices}")
+    return role.strip() in PROBE_ROLES
+
+
+def _check_references(
+    compositions: Sequence[Composition], is_probe: Sequence[bool], path: Path, field: PhaseField
+) -> None:
+    elemental = {
+        str(c.elements[0]) for c, probe in zip(compositions, is_probe, strict=True) if len(c) == 1 and not probe
+    }
+    missing = [symbol for symbol in dict.fromkeys(field.elements) if symbol not in elemental]
+    if missing:
+        raise ValueError(f"{path} has no elemental reference for {', '.join(missing)}: add a row with its energy")
+
+
+def _check_unit(compositions: Sequence[Composition], energies: np.ndarray, path: Path) -> None:
+    """Refuse energies that cannot be eV per formula, by their magnitude against the elements.
+
+    Formation energies tell the unit whatever the zero of energy is (pseudopotential or all-electron); for tables that
+    are too small, the energies themselves do, unless they already are formation energies (all elements at zero).
+    """
+    atoms = np.array([c.num_atoms for c in compositions])
+    per_atom = energies / atoms
+    lowest: dict[str, float] = {}
+    for composition, energy in zip(compositions, per_atom, strict=True):
+        if len(composition) == 1:
+            symbol = str(composition.elements[0])
+            lowest[symbol] = min(energy, lowest.get(symbol, np.inf))
+    compounds = np.array([len(c) > 1 for c in compositions])
+    if not compounds.any():
+        return
+    mixed = [sum(c.get_atomic_fraction(s) * e for s, e in lowest.items()) for c in compositions]
+    formation = float(np.median(np.abs(per_atom - mixed)[compounds]))
+    size = float(np.median(np.abs(per_atom)))
+    column = f"{path}: total_energy_eV"
+    if _looks_per_atom(energies, per_atom):
+        raise ValueError(
+            f"{column} looks like eV per atom (values do not grow with the formula); multiply by the number of atoms"
+        )
+    if formation > _LARGEST_FORMATION_ENERGY:
+        unit = "meV" if size > 1200 else "kJ/mol" if size > 150 else "kcal/mol"
+        raise ValueError(
+            f"{column} looks like {unit}: the median compound would be {formation:.0f} eV/atom "
+            "away from its elements; convert it to eV"
+        )
+    if size < _SMALLEST_ENERGY and max(map(abs, lowest.values())) > 1e-6:
+        raise ValueError(
+            f"{column} looks like hartree or rydberg, or eV per atom: its median is {size:.3f} eV/atom; "
+            "give total energies of the formula in eV"
+        )
+
+
+def _looks_per_atom(energies: np.ndarray, per_atom: np.ndarray) -> bool:
+    """Whether the numbers as given scatter less than their shares per atom: they do not grow with the cell."""
+    if len(energies) < 6 or not energies.mean() or not per_atom.mean():
+        return False
+    as_given = energies.std() / abs(energies.mean())
+    shared_out = per_atom.std() / abs(per_atom.mean())
+    return bool(as_given < 0.6 * shared_out)

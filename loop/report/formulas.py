@@ -1,0 +1,50 @@
+"""Formulas as people write them: in the order of the field, with lowered numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from markupsafe import Markup, escape
+from pymatgen.core import Composition
+
+_NUMBER = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
+
+
+@lru_cache(maxsize=100_000)
+def field_formula(formula: str, elements: Sequence[str]) -> str:
+    """The reduced formula with its elements in the order of the field: ``Cl4Sn1S4Li8`` -> ``Li8SnS4Cl4``.
+
+    Args:
+        formula: Any formula pymatgen can read; numbers may be fractional, and then stay as they are.
+        elements: Symbols in the order wanted, as a tuple.
+
+    Raises:
+        ValueError: If it is no formula.
+    """
+    composition = Composition(formula)
+    amounts = composition.get_el_amt_dict()
+    if all(abs(n - round(n)) < 1e-8 for n in amounts.values()):
+        # an element stays as one atom; pymatgen would write Cl2
+        divisor = composition.get_reduced_composition_and_factor()[1] if len(amounts) > 1 else max(amounts.values())
+        amounts = {symbol: n / divisor for symbol, n in amounts.items()}
+    order = {symbol: i for i, symbol in enumerate(elements)}
+    symbols = sorted(amounts, key=lambda symbol: (order.get(symbol, len(order)), symbol))
+    return "".join(symbol + ("" if abs(amounts[symbol] - 1) < 1e-8 else f"{amounts[symbol]:g}") for symbol in symbols)
+
+
+def mathtext(formula: str) -> str:
+    """The formula for matplotlib, its numbers lowered."""
+    return _NUMBER.sub(r"$_{\1}$", formula)
+
+
+def html(formula: object) -> Markup:
+    """The formula for a web page, escaped, its numbers lowered."""
+    return Markup(_NUMBER.sub(r"<sub>\1</sub>", str(escape(str(formula)))))
+
+
+def in_words(decomposition: dict[str, float], elements: Sequence[str] = ()) -> str:
+    """A decomposition in words, largest part first: ``0.67 Li2S + 0.33 SnS2`` (fractions of atoms)."""
+    parts = sorted(decomposition.items(), key=lambda part: -part[1])
+    return " + ".join(f"{fraction:.2f} {field_formula(formula, tuple(elements))}" for formula, fraction in parts)

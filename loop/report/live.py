@@ -1,0 +1,285 @@
+"""What `loop run` shows while it runs: a live table on a terminal, plain lines with times in a log.
+
+The cycle sends events; a display shows them. `open_display` chooses one::
+
+    with open_display("auto", cycles=3) as show:
+        show(Event("cycle", cycle=1))
+        show(Event("stage", text="train the ranker"))
+        show(Event("field", phase_field="Li-Sn-S-Cl", total=24))
+        show(Event("calculation", state="done", composition="Li3SnS3Cl", e_above_hull=0.012))
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+Kind = Literal["cycle", "stage", "field", "calculation", "verdict", "message", "finished"]
+Mode = Literal["auto", "live", "plain", "quiet", "json"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        kind: cycle (one begins), stage, field (its exploration begins), calculation (one changed its state), verdict,
+            message, finished (all cycles are done).
+        cycle: Number of the cycle, for kind cycle.
+        phase_field: The field it is about.
+        text: The stage's name, the verdict, the message.
+        composition: Formula of a calculation.
+        state: Its state, such as running, done, failed.
+        e_above_hull: eV/atom, where it is known.
+        total: Calculations expected in the field, for kind field.
+    """
+
+    kind: Kind
+    cycle: int | None = None
+    phase_field: str = ""
+    text: str = ""
+    composition: str = ""
+    state: str = ""
+    e_above_hull: float | None = None
+    total: int | None = None
+
+
+@dataclass
+class Progress:
+    """What the events so far add up to.
+
+    Attributes:
+        cycles: Cycles wanted in total.
+        clock: Seconds, monotonic.
+    """
+
+    cycles: int
+    clock: Callable[[], float] = time.monotonic
+    cycle: int = 0
+    stage: str = ""
+    phase_field: str = ""
+    total: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    best: tuple[float, str, str] | None = None
+    finished_cycles: list[float] = field(default_factory=list)
+    started: float = 0.0
+    _cycle_started: float = 0.0
+    _running: set[tuple[str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.started = self._cycle_started = self.clock()
+
+    def update(self, event: Event) -> None:
+        """Take an event into account."""
+        if event.kind == "cycle":
+            self._begin_cycle(event.cycle or self.cycle + 1)
+        elif event.kind == "stage":
+            self.stage = event.text
+        elif event.kind == "field":
+            self.phase_field = event.phase_field
+            self.total += event.total or 0
+        elif event.kind == "calculation":
+            self._count(event)
+        elif event.kind == "finished":
+            self._begin_cycle(self.cycle + 1)
+        self._keep_best(event)
+
+    def _begin_cycle(self, number: int) -> None:
+        now = self.clock()
+        if self.cycle:
+            self.finished_cycles.append(now - self._cycle_started)
+        self.cycle, self._cycle_started = number, now
+
+    def _count(self, event: Event) -> None:
+        key = (event.phase_field or self.phase_field, event.composition)
+        if event.state == "running":
+            self._running.add(key)
+            return
+        self._running.discard(key)
+        self.states[event.state] += 1
+
+    def _keep_best(self, event: Event) -> None:
+        if event.e_above_hull is not None and (self.best is None or event.e_above_hull < self.best[0]):
+            self.best = (event.e_above_hull, event.composition, event.phase_field or self.phase_field)
+
+    @property
+    def n_running(self) -> int:
+        """Calculations that run now."""
+        return len(self._running)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the display was opened."""
+        return self.clock() - self.started
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left by the mean length of the finished cycles; none before one is finished."""
+        if not self.finished_cycles:
+            return None
+        mean = sum(self.finished_cycles) / len(self.finished_cycles)
+        left = (self.cycles - self.cycle + 1) * mean - (self.clock() - self._cycle_started)
+        return max(0.0, left)
+
+
+class Display:
+    """Shows nothing; the others build on it.
+
+    Args:
+        progress: What the events add up to.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was."""
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        self.progress.update(event)
+        self.show(event)
+
+    def show(self, event: Event) -> None:
+        """Nothing: a quiet run."""
+
+
+class PlainDisplay(Display):
+    """One line with the time for everything worth a line."""
+
+    def __init__(self, progress: Progress, stream: TextIO) -> None:
+        super().__init__(progress)
+        self.stream = stream
+
+    def show(self, event: Event) -> None:
+        """Print a line."""
+        text = line(event, self.progress)
+        if text:
+            print(f"{datetime.now():%H:%M:%S}  {text}", file=self.stream, flush=True)
+
+
+class JsonDisplay(Display):
+    """One JSON object per event: what is set of it, and ``time`` (local, ISO 8601)."""
+
+    def __init__(self, progress: Progress, stream: TextIO) -> None:
+        super().__init__(progress)
+        self.stream = stream
+
+    def show(self, event: Event) -> None:
+        """Print an object."""
+        told = {name: value for name, value in asdict(event).items() if value not in ("", None)}
+        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        print(json.dumps({"time": now, **told}), file=self.stream, flush=True)
+
+
+class LiveDisplay(Display):
+    """A table on a terminal, drawn anew in its place; messages and verdicts stay above it."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        super().__init__(progress)
+        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> Display:
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Draw the last state and give the terminal back."""
+        self.live.stop()
+
+    def show(self, event: Event) -> None:
+        """Keep what should stay readable; the table draws itself."""
+        if event.kind in ("verdict", "message"):
+            self.live.console.print(Text(line(event, self.progress)))
+
+    def render(self) -> Group:
+        """The table as it stands now."""
+        now = self.progress
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold")
+        table.add_row("Cycle", f"{min(now.cycle, now.cycles)} of {now.cycles}")
+        table.add_row("Stage", Text(now.stage))
+        table.add_row("Field", Text(now.phase_field or "–"))
+        table.add_row("Calculations", Text(_states(now)))
+        table.add_row("Nearest to the hull", Text(_best(now)))
+        left = "" if now.remaining is None else f", about {_clock(now.remaining)} left"
+        table.add_row("Time", f"{_clock(now.elapsed)}{left}")
+        ended = sum(now.states.values())
+        return Group(table, ProgressBar(total=max(now.total, ended, 1), completed=ended, width=60))
+
+
+def open_display(mode: Mode = "auto", cycles: int = 1, stream: TextIO | None = None) -> Display:
+    """The display for a run.
+
+    Args:
+        mode: auto is live on a terminal and plain elsewhere.
+        cycles: Cycles wanted in total.
+        stream: Where to print; standard output by default.
+    """
+    out = stream or sys.stdout
+    progress = Progress(cycles)
+    if mode == "quiet":
+        return Display(progress)
+    if mode == "json":
+        return JsonDisplay(progress, out)
+    console = Console(file=out)
+    if mode == "live" or (mode == "auto" and console.is_terminal and not console.is_dumb_terminal):
+        return LiveDisplay(progress, console)
+    return PlainDisplay(progress, out)
+
+
+def line(event: Event, progress: Progress) -> str:
+    """An event as one line of plain text; empty for what is not worth a line."""
+    if event.kind == "cycle":
+        return f"cycle {event.cycle} of {progress.cycles}"
+    if event.kind == "field":
+        return f"{event.phase_field}: {event.total or 0} calculations to do"
+    if event.kind == "calculation":
+        energy = "" if event.e_above_hull is None else f", {event.e_above_hull * 1000:.0f} meV/atom above the hull"
+        reason = f" ({event.text})" if event.text else ""
+        where = f"{event.phase_field or progress.phase_field}: " if event.phase_field or progress.phase_field else ""
+        return "" if event.state == "running" else f"{where}{event.composition} {event.state}{reason}{energy}"
+    if event.kind == "verdict":
+        return f"{event.phase_field}: {event.text}"
+    if event.kind == "finished":
+        return f"finished after {_clock(progress.elapsed)}; {_states(progress)}; nearest to the hull: {_best(progress)}"
+    return event.text
+
+
+def _states(progress: Progress) -> str:
+    parts = [f"{n} {state}" for state, n in progress.states.most_common()]
+    if progress.n_running:
+        parts.append(f"{progress.n_running} running")
+    return ", ".join(parts) or "none yet"
+
+
+def _best(progress: Progress) -> str:
+    if progress.best is None:
+        return "nothing yet"
+    energy, composition, phase_field = progress.best
+    return f"{composition or phase_field}, {energy * 1000:.0f} meV/atom" + (f" ({phase_field})" if composition else "")
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"

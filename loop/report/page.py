@@ -1,0 +1,126 @@
+"""The page of a campaign: one HTML file that opens from disk, with its maps and tables beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from loop.records import CampaignRecord, FieldRecord
+from loop.report import charts, structures, view
+from loop.report.citations import citations
+from loop.report.embedding import json_for_script
+from loop.report.formulas import html
+from loop.report.hull_map import draw_hull_map, places_on_image, save_map
+from loop.report.points import MapPoint, note_from_record, points_from_record
+from loop.report.tables import write_tables
+from vae.phase_fields import PhaseField
+
+#: Resolution of the maps inside the page; the files beside it have print resolution.
+_PAGE_DPI = 240
+
+
+@dataclass(frozen=True)
+class FieldMap:
+    """The map of one field as the page shows it.
+
+    Attributes:
+        image: The picture as a data address; empty where there is no map.
+        width: Pixels.
+        height: Pixels.
+        spots: Places of the calculations on the picture, pixels from the left and the top, with what they show.
+        missing: Why there is no map.
+    """
+
+    image: str = ""
+    width: int = 0
+    height: int = 0
+    spots: tuple[tuple[float, float, MapPoint], ...] = ()
+    missing: str = ""
+
+
+def build_report(record: CampaignRecord, folder: Path) -> Path:
+    """Make figures, tables and page from the records alone.
+
+    Args:
+        record: The campaign, empty, in progress or complete.
+        folder: Gets ``index.html``, ``maps/<field>.png`` and ``.svg``, ``tables/*.csv``, ``structures/*.cif``.
+
+    Returns:
+        The page.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tables(record, folder / "tables")
+    write_structures(record, folder / "structures")
+    maps = {field.phase_field: draw_field(field, folder / "maps", record) for field in record.fields}
+    page = folder / "index.html"
+    page.write_text(render(record, maps), encoding="utf-8")
+    return page
+
+
+def write_structures(record: CampaignRecord, folder: Path) -> list[Path]:
+    """The structures behind the energies of the probes, as CIF: ``<field>_<formula>.cif``, the lowest at each."""
+    probes = [probe for field in record.fields for probe in view.found_in(field) if probe.structure]
+    return [structures.write_cif(probe.structure or {}, folder / probe.file_name) for probe in probes]
+
+
+def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord) -> FieldMap:
+    """Draw the map of a field, save it for print, and return what the page embeds."""
+    remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
+    points = points_from_record(field)
+    phase_field = PhaseField.parse(field.phase_field)
+    try:
+        figure = draw_hull_map(points, phase_field, note_from_record(field, remark), mark=view.near_hull(field, record))
+    except ValueError as error:
+        return FieldMap(missing=str(error))
+    for ending, dpi in (("png", None), ("svg", 200), ("pdf", 300)):
+        save_map(figure, folder / f"{field.phase_field}.{ending}", dpi)
+    figure.set_dpi(_PAGE_DPI)
+    image = io.BytesIO()
+    figure.savefig(image, format="webp", dpi=_PAGE_DPI, pil_kwargs={"quality": 88})
+    width, height = (round(float(side) * _PAGE_DPI) for side in figure.get_size_inches())
+    data = "data:image/webp;base64," + base64.b64encode(image.getvalue()).decode("ascii")
+    return FieldMap(data, width, height, tuple(places_on_image(figure, points, phase_field, height)))
+
+
+def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
+    """The page as text; everything that comes from outside is escaped."""
+    environment = Environment(
+        loader=PackageLoader("loop.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(formula=html, mev=view.mev, number=view.number, duration=view.duration, plain=view.plain)
+    page = view.page_view(record)
+    spent, found = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])
+    return environment.get_template("page.html.j2").render(
+        view=page,
+        maps=maps,
+        bump=charts.bump_chart(record),
+        latent=charts.latent_map(record),
+        budget=charts.found_against_spent(spent, [round(n) for n in found]),
+        citations=citations(record),
+        data=json_for_script(viewer_data(page.found)),
+    )
+
+
+def viewer_data(found: Sequence[view.Found]) -> dict[str, dict]:
+    """What the structure viewer needs: structures by their key, and how to draw each element."""
+    shown = {probe.id: structures.compact(probe.structure) for probe in found if probe.structure}
+    symbols = {symbol for each in shown.values() for symbol in each["symbols"]}
+    names = {probe.id: {"formula": probe.formula, "file": probe.file_name} for probe in found if probe.structure}
+    return {
+        "structures": {key: each | names[key] for key, each in shown.items()},
+        "looks": structures.element_looks(symbols),
+    }
+
+
+def _sums(values: Sequence[float]) -> list[float]:
+    return [sum(values[: i + 1]) for i in range(len(values))]

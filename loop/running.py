@@ -1,0 +1,145 @@
+"""`loop run`: settings, log, lock, cycles and report, in this order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loop.campaign import Campaign
+from loop.config import Settings, load_settings
+from loop.errors import RunError, UserError, Waiting
+from loop.report.live import Display, Event, Mode, open_display
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def run_in_folder(
+    folder: Path, config: Path | None, cycles: int | None, *, accept_changes: bool = False, display: Mode = "auto"
+) -> None:
+    """Bring the campaign in `folder` to `cycles` completed cycles in total.
+
+    Args:
+        folder: The campaign folder.
+        config: Configuration; none for the folder's own campaign.yaml, else what it was begun with, else the defaults.
+        cycles: None for the number in the configuration.
+        accept_changes: Go on under settings that change results.
+        display: How progress is shown.
+    """
+    settings = _settings(folder, config)
+    _interruptible()
+    with Campaign.drive(folder, settings, accept_changes) as campaign, _logging_to(folder / "loop.log"):
+        wanted = cycles or campaign.settings.cycles
+        page = folder / "report" / "index.html"
+        with open_display(display, wanted) as show:
+            try:
+                made = _run(campaign, wanted, show)
+            except Waiting as waiting:
+                show(Event("message", text=str(waiting)))
+                return
+        done = campaign.completed_cycles()
+        if made:
+            text = f"{made} cycles made, {done} in total; open {page}"
+        else:
+            text = f"{folder} has {done} completed cycles already (asked for {wanted}); nothing to do, see {page}"
+        if display not in ("quiet", "json"):
+            print(text)
+
+
+def explore_in_folder(folder: Path, config: Path | None, field: str, compositions: Path | None, display: Mode) -> None:
+    """Explore one field in a folder of its own and make its report.
+
+    Args:
+        folder: The campaign folder.
+        config: Configuration; as for `run_in_folder`.
+        field: Such as ``Li-Sn-S-Cl``.
+        compositions: Table of compositions to probe; none to choose them.
+        display: How progress is shown.
+    """
+    _quieten_libraries()
+    from loop.explore import explore_field, read_compositions, read_field
+
+    phase_field = read_field(field)
+    formulas = read_compositions(compositions, phase_field) if compositions else []
+    settings = _settings(folder, config)
+    _interruptible()
+    with (
+        Campaign.drive(folder, settings) as campaign,
+        _logging_to(folder / "loop.log"),
+        _failures_told(campaign),
+        open_display(display) as show,
+    ):
+        explore_field(campaign, phase_field, formulas, show)
+        page = write_report(campaign)
+        show(Event("message", text=f"open {page}"))
+
+
+def _interruptible() -> None:
+    """A queue's or a user's polite kill is an interruption like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def write_report(campaign: Campaign) -> Path:
+    """Make the figures, tables and page of a campaign from its records."""
+    from loop.report.page import build_report
+    from loop.summary import campaign_record
+
+    return build_report(campaign_record(campaign), campaign.folder / "report")
+
+
+def _settings(folder: Path, config: Path | None) -> Settings | None:
+    own = folder / "campaign.yaml"
+    if config is not None:
+        return load_settings(config)
+    return load_settings(own) if own.exists() else None
+
+
+def _run(campaign: Campaign, cycles: int, show: Display) -> int:
+    if campaign.completed_cycles() >= cycles:
+        return 0
+    _quieten_libraries()
+    with _failures_told(campaign):
+        from loop.cycle import run_campaign
+
+        return run_campaign(campaign, cycles, show, write_report)
+
+
+@contextmanager
+def _failures_told(campaign: Campaign) -> Iterator[None]:
+    """What nobody foresaw goes to the log whole, and to the user as one sentence that names the log."""
+    try:
+        yield
+    except (UserError, RunError, Waiting):
+        raise
+    except Exception as error:
+        logging.getLogger("loop").exception("the run failed")
+        message = f"the run failed ({type(error).__name__}: {error}); its log is {campaign.folder / 'loop.log'}"
+        raise RunError(message) from error
+
+
+def _quieten_libraries() -> None:
+    """Warnings of the libraries go to the log; matplotlib needs no display."""
+    logging.captureWarnings(True)
+    os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is told once, by the database
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    loggers = [logging.getLogger(name) for name in ("loop", "dft", "vae", "py.warnings")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+        handler.close()

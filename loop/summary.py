@@ -1,0 +1,84 @@
+"""A campaign's facts, assembled for reports, tables and `loop status`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from loop.campaign import Campaign
+from loop.field_hull import field_hull
+from loop.records import CampaignRecord, CycleRecord, FieldRecord
+
+
+def campaign_record(campaign: Campaign) -> CampaignRecord:
+    """Everything that a report may use, read from the database alone."""
+    meta = campaign.database.meta
+    numbers = [row["number"] for row in campaign.database.query("SELECT number FROM cycles ORDER BY number")]
+    return CampaignRecord(
+        name=campaign.settings.name,
+        settings=campaign.settings.plain(),
+        settings_hash=meta("settings_hash") or "",
+        versions=json.loads(meta("versions") or "{}"),
+        data=json.loads(meta("data") or "{}"),
+        cycles=tuple(_cycle_record(campaign, number) for number in numbers),
+        fields=tuple(_field_records(campaign)),
+        calculations=campaign.calculations.table(),
+        created=meta("created") or "",
+    )
+
+
+def _cycle_record(campaign: Campaign, number: int) -> CycleRecord:
+    row = campaign.database.query("SELECT * FROM cycles WHERE number = ?", (number,))[0]
+    verdicts = [v for v in campaign.verdicts() if v["cycle"] == number]
+    return CycleRecord(
+        number=number,
+        state=row["state"],
+        n_training=row["n_training"],
+        n_candidates=row["n_candidates"],
+        ranking=campaign.ranking(number),
+        diagnostics=json.loads(row["diagnostics"]),
+        proposals=campaign.proposals(number),
+        positives=tuple(v["phase_field"] for v in verdicts if v["verdict"] == "positive"),
+        filtered=tuple(v["phase_field"] for v in verdicts if v["verdict"] == "filtered"),
+        started=row["started"],
+        finished=row["finished"],
+        seconds=json.loads(row["seconds"]),
+    )
+
+
+def _field_records(campaign: Campaign) -> list[FieldRecord]:
+    proposed = campaign.database.query("SELECT cycle, phase_field FROM proposals ORDER BY cycle, position")
+    verdicts = {verdict["phase_field"]: verdict for verdict in campaign.verdicts()}
+    return [_field_record(campaign, row["cycle"], row["phase_field"], verdicts) for row in proposed]
+
+
+def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str, dict[str, Any]]) -> FieldRecord:
+    hull = field_hull(campaign.calculations.of(name, "probe"), campaign.calculations.of(name, "competing"))
+    verdict = verdicts.get(name, {"phase_field": name, "cycle": cycle})
+    known = {key: value for key, value in verdict.items() if value is not None}
+    return FieldRecord(**known, probes=hull.probes, competing=hull.competing)
+
+
+def status(campaign: Campaign) -> dict[str, Any]:
+    """What `loop status --json` prints; its keys are fixed."""
+    calculations = campaign.calculations.table()
+    verdicts = {v["phase_field"]: v for v in campaign.verdicts()}
+    proposed = campaign.database.query("SELECT cycle, phase_field, reason FROM proposals ORDER BY cycle, position")
+    return {
+        "name": campaign.settings.name,
+        "cycles_completed": campaign.completed_cycles(),
+        "calculations": campaign.calculations.states(),
+        "cpu_hours": round(float(calculations["cpu_s"].sum()) / 3600, 4),
+        "fields": [
+            {
+                "phase_field": row["phase_field"],
+                "cycle": row["cycle"],
+                "verdict": verdicts.get(row["phase_field"], {}).get("verdict", "open"),
+                "best_e_above_hull": verdicts.get(row["phase_field"], {}).get("best_e_above_hull"),
+                "best_e_above_competing": verdicts.get(row["phase_field"], {}).get("best_e_above_competing"),
+                "best_composition": verdicts.get(row["phase_field"], {}).get("best_composition") or None,
+                "reason": verdicts.get(row["phase_field"], {}).get("reason", row["reason"]),
+            }
+            for row in proposed
+        ],
+    }

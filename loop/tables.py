@@ -1,0 +1,66 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from loop.doctor import Finding
+
+MEV = 1000.0  # meV per eV
+
+
+def print_status(facts: dict[str, Any]) -> None:
+    """Cycles, calculations by state, fields with their verdicts."""
+    console = Console(highlight=False)
+    states = ", ".join(f"{count} {state}" for state, count in sorted(facts["calculations"].items())) or "none"
+    console.print(f"campaign {facts['name']}: {facts['cycles_completed']} cycles completed", markup=False)
+    console.print(f"calculations: {states}; {facts['cpu_hours']:.2f} CPU-hours so far")
+    table = Table(
+        "cycle", "phase field", "verdict", "best composition", "meV/atom from the hull of the competing phases"
+    )
+    for row in facts["fields"]:
+        best = row["best_e_above_competing"]
+        energy = "" if best is None else f"{best * MEV:+.0f}"
+        table.add_row(str(row["cycle"]), row["phase_field"], row["verdict"], row["best_composition"] or "", energy)
+    if facts["fields"]:
+        console.print(table)
+
+
+def print_diagnostics(diagnostics: dict[str, Any]) -> None:
+    """The ranker's own account of itself, a line each."""
+    console = Console(highlight=False, soft_wrap=True)
+    for key, value in diagnostics.items():
+        console.print(f"{key.replace('_', ' ')}: {_short(value)}", markup=False)
+
+
+def print_table(frame: pd.DataFrame) -> None:
+    """A table as it is."""
+    table = Table(*map(str, frame.columns))
+    for row in frame.itertuples(index=False):
+        table.add_row(*("" if value is None else _short(value) for value in row))
+    Console(highlight=False).print(table)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """What can run here, and what the rest needs."""
+    console = Console(highlight=False)
+    table = Table("what", "", "found", "to do")
+    for finding in findings:
+        table.add_row(finding.what, "yes" if finding.ok else "no", finding.found, finding.remedy)
+    console.print(table)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return "n/a" if math.isnan(value) else f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_short(item) for item in value) + "]"
+    return str(value)

@@ -1,0 +1,75 @@
+import pytest
+from pymatgen.core import Element, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from dft.competing import N_ORDERED, N_PROTOTYPES, build_competing, parse_formula
+from dft.probes import ProbeSettings
+from dft.probes.prototypes import prototype
+
+FEW = ProbeSettings(restarts=6, supercells=1)
+EXACT = ProbeSettings(restarts=6, supercells=1, rattle=0.0)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "spacegroup"), [("Li", 229), ("Cu", 225), ("Mg", 194), ("Sn", 227), ("Cl", 64), ("S", 70), ("P", 64)]
+)
+def test_elements_start_in_their_known_structure(symbol, spacegroup):
+    first = build_competing(symbol, EXACT, 0)[0]
+    assert first.generator.startswith("known structure: AFLOW ")
+    assert SpacegroupAnalyzer(first.structure).get_space_group_number() == spacegroup
+
+
+def test_every_element_up_to_plutonium_has_a_structure_of_its_own():
+    for z in range(1, 95):
+        symbol = Element.from_Z(z).symbol
+        if symbol in {"He", "Ne", "Ar", "Kr", "Xe", "At", "Rn", "Fr"}:
+            continue
+        first = build_competing(symbol, FEW, 0)[0].structure
+        assert {site.specie.symbol for site in first} == {symbol}
+
+
+@pytest.mark.parametrize(("symbol", "bond"), [("N", 1.098), ("Cl", 1.988), ("O", 1.208), ("H", 0.741)])
+def test_molecules_have_their_bond_length(symbol, bond):
+    structure = build_competing(symbol, FEW, 0)[0].structure
+    distances = structure.get_neighbor_list(2.2)[3]
+    assert min(distances) == pytest.approx(bond, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("formula", "spacegroup", "names"),
+    [("LiCl", 225, "B1"), ("Li2S", 225, "C1"), ("SnO2", 136, "C4")],  # rocksalt, antifluorite, rutile
+)
+def test_known_structure_types_are_among_the_candidates(formula, spacegroup, names):
+    built = build_competing(formula, EXACT, 0)
+    assert spacegroup in {SpacegroupAnalyzer(p.structure).get_space_group_number() for p in built}
+
+
+def test_ternaries_without_a_prototype_get_ordered_lattices():
+    built = build_competing("Li4SnS4", FEW, 0)
+    assert {p.generator.split(":")[0] for p in built} == {"ordered lattice"}
+    assert {p.structure.composition.reduced_formula for p in built} == {"Li4SnS4"}
+
+
+def test_competing_phases_are_the_same_every_time():
+    assert build_competing("SnS2", FEW, 1) == build_competing("SnS2", FEW, 1)
+
+
+def test_budget_is_kept():
+    assert len(build_competing("SnS2", FEW, 0)) <= N_PROTOTYPES + N_ORDERED
+
+
+@pytest.mark.parametrize(("formula", "match"), [("Xx2", "'Xx2' is no formula"), ("Li0.5S", "of whole atoms")])
+def test_what_is_no_formula_is_named(formula, match):
+    with pytest.raises(ValueError, match=match):
+        parse_formula(formula)
+
+
+def test_formula_too_large_is_named():
+    with pytest.raises(ValueError, match=r"'Li10GeP2S12' has 25 atoms in its formula, more than max_atoms=24"):
+        build_competing("Li10GeP2S12", FEW, 0)
+
+
+def test_unknown_prototype_is_named():
+    with pytest.raises(ValueError, match="prototype 'A99' of an element is unknown"):
+        prototype("A99")
+    assert isinstance(prototype("A1")[1], Structure)

@@ -1,0 +1,102 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dft.execute import LocalExecutor, Task
+
+
+def double(x):
+    return {"twice": 2 * x}
+
+
+def fail():
+    raise ValueError("sulphur is missing\nand more")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def no_space():
+    raise OSError(28, "No space left on device")
+
+
+def test_outcomes_carry_values_and_times():
+    with LocalExecutor(2) as executor:
+        outcomes = {o.key: o for o in executor.run(Task(str(x), double, (x,)) for x in range(5))}
+    assert {key: o.value["twice"] for key, o in outcomes.items()} == {str(x): 2 * x for x in range(5)}
+    assert all(o.reason == "" and o.value["cpu_s"] >= 0 for o in outcomes.values())
+
+
+def test_a_failure_has_its_reason_and_no_value_of_another():
+    with LocalExecutor(1) as executor:
+        good, bad = executor.run([Task("good", double, (1,)), Task("bad", fail)])
+    assert good.value["twice"] == 2
+    assert bad.value is None
+    assert bad.reason == "ValueError: sulphur is missing"
+    assert not bad.blameless
+
+
+def test_a_full_disk_is_not_the_fault_of_the_task():
+    with LocalExecutor(1) as executor:
+        (outcome,) = executor.run([Task("a", no_space)])
+    assert outcome.blameless
+    assert outcome.value is None
+
+
+def test_a_task_that_kills_its_workers_fails_alone():
+    tasks = [Task("deadly", die), *(Task(str(x), double, (x,)) for x in range(4))]
+    with LocalExecutor(2) as executor:
+        outcomes = {o.key: o for o in executor.run(tasks)}
+    assert outcomes["deadly"].reason == "its worker process died twice (killed, or out of memory)"
+    assert [outcomes[str(x)].value["twice"] for x in range(4)] == [0, 2, 4, 6]
+
+
+ORPHAN = """
+import os, sys, time
+from dft.execute import LocalExecutor, Task
+
+def sleep():
+    open(sys.argv[1], "w").write(str(os.getpid()))
+    time.sleep(300)
+
+if __name__ == "__main__":
+    with LocalExecutor(1) as executor:
+        list(executor.run([Task("sleep", sleep)]))
+"""
+
+
+def test_workers_do_not_outlive_a_killed_driver(tmp_path):
+    script = tmp_path / "driver.py"
+    script.write_text(ORPHAN)
+    pid_file = tmp_path / "pid"
+    driver = subprocess.Popen(
+        [sys.executable, str(script), str(pid_file)], env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )
+    try:
+        _wait(lambda: pid_file.exists() and pid_file.read_text().strip(), seconds=60)
+        worker = int(pid_file.read_text())
+    finally:
+        driver.kill()
+        driver.wait()
+    _wait(lambda: not _alive(worker), seconds=20)
+
+
+def _wait(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("waited in vain")
+        time.sleep(0.05)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as handle:
+            return handle.read().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

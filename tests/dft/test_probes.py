@@ -1,0 +1,126 @@
+from itertools import permutations
+
+import numpy as np
+import pytest
+from pymatgen.core import Composition, Lattice, Structure
+
+from dft.guards import shortest_contact
+from dft.probes import ProbeSettings, build_probes
+from dft.probes.electrostatics import born_minimum, swap_descent, unit_charge_matrix
+from dft.probes.lattices import compact_supercells, packing
+
+FEW = ProbeSettings(restarts=6, supercells=1)
+
+
+@pytest.mark.parametrize("formula", ["Li3SnS3Cl", "LiSn2S4Cl", "Li10SnSCl12", "KSnSCl", "Li7Sn2"])
+def test_probes_hold_exactly_their_composition(formula):
+    for probe in build_probes(Composition(formula), FEW, seed=0):
+        assert probe.structure.composition.reduced_formula == Composition(formula).reduced_formula
+        assert probe.structure.is_ordered
+        assert len(probe.structure) <= FEW.max_atoms
+        assert probe.generator.startswith("ordered lattice: ")
+
+
+def test_probes_depend_on_composition_settings_and_seed_alone():
+    alone = build_probes(Composition("Li3SnS3Cl"), FEW, seed=3)
+    build_probes(Composition("LiSn2S4Cl"), FEW, seed=3)
+    np.random.default_rng(0).random()
+    assert build_probes(Composition("Li6Sn2S6Cl2"), FEW, seed=3) == alone
+    assert build_probes(Composition("Li3SnS3Cl"), FEW, seed=4) != alone
+
+
+def test_no_two_ions_start_on_top_of_each_other():
+    for probe in build_probes(Composition("Li3SnS3Cl"), FEW, seed=0):
+        assert shortest_contact(probe.structure)[2] > 0.6
+
+
+def test_unknown_generator_and_packing_are_named():
+    with pytest.raises(ValueError, match=r"generator 'magic' is unknown, choose from \['given'"):
+        build_probes(Composition("LiCl"), ProbeSettings(generators=("magic",)), 0)
+    with pytest.raises(ValueError, match=r"packing 'AAB' is unknown"):
+        packing("AAB")
+
+
+def test_no_packing_with_sites_enough_is_told():
+    with pytest.raises(ValueError, match=r"Li3N: no packing .* has a site for every ion"):
+        build_probes(Composition("Li3N"), ProbeSettings(stackings=()), 0)
+
+
+@pytest.mark.parametrize(("name", "density", "neighbours"), [("AB", np.sqrt(2), 12), ("ABA", np.sqrt(2), 12)])
+def test_close_packings_have_density_and_neighbours_of_touching_spheres(name, density, neighbours):
+    lattice = packing(name)
+    spheres = Structure(Lattice(lattice.cell), ["Cl"] * len(lattice.anions), lattice.anions)
+    assert len(spheres) / spheres.volume == pytest.approx(density)
+    assert {len(found) for found in spheres.get_all_neighbors(1.001)} == {neighbours}
+
+
+@pytest.mark.parametrize(
+    ("name", "tetrahedral", "octahedral"),
+    [
+        ("AB", (4, np.sqrt(3 / 8)), (6, np.sqrt(1 / 2))),
+        ("ABACA", (4, np.sqrt(3 / 8)), (6, np.sqrt(1 / 2))),
+        ("bcc", (4, np.sqrt(5) / 4), (6, np.sqrt(1 / 2))),
+    ],
+)
+def test_holes_are_coordinated_as_their_names_say(name, tetrahedral, octahedral):
+    lattice = packing(name)
+    for holes, (number, distance) in ((lattice.tetrahedral, tetrahedral), (lattice.octahedral, octahedral)):
+        for hole in holes:
+            sites = Structure(Lattice(lattice.cell), ["Cl"] * len(lattice.anions), lattice.anions)
+            around = sites.get_sites_in_sphere(lattice.cell.T @ hole, distance * 1.001)
+            assert len(around) == number
+
+
+def test_supercells_repeat_every_site():
+    lattice = packing("AB")
+    for cell in compact_supercells(lattice, 6, 3, np.random.default_rng(0)):
+        assert abs(np.linalg.det(cell.cell)) == pytest.approx(6 * abs(np.linalg.det(lattice.cell)))
+        assert [len(x) for x in (cell.anions, cell.tetrahedral, cell.octahedral)] == [6, 12, 6]
+        sites = Structure(Lattice(cell.cell), ["Cl"] * 6, cell.anions)
+        assert {len(found) for found in sites.get_all_neighbors(1 / np.sqrt(1) * 1.001)} == {12}
+
+
+def test_unit_charge_matrix_gives_the_madelung_energy_of_rocksalt():
+    # 1.74756 x 14.3996 eV Å / r per pair of ions at r = 2.5 Å
+    cell = Lattice.cubic(5.0)
+    salt = Structure.from_spacegroup("Fm-3m", cell, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    q = np.array([1.0 if site.specie.symbol == "Na" else -1.0 for site in salt])
+    energy = q @ unit_charge_matrix(salt.lattice.matrix, salt.frac_coords) @ q
+    assert energy / 4 == pytest.approx(-1.74756 * 14.3996 / 2.5, rel=1e-4)
+
+
+def test_swap_descent_finds_the_lowest_of_all_arrangements():
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(6, 6))
+    matrix = matrix + matrix.T
+    charges, sublattice = np.array([1.0, 2.0, 0.0, -1.0, -1.0, -2.0]), np.array([0, 0, 0, 1, 1, 1])
+    everything = [(*first, *second) for first in permutations(range(3)) for second in permutations(range(3, 6))]
+    lowest = min(float(charges[list(p)] @ matrix @ charges[list(p)]) for p in everything)
+    found = []
+    for start in everything:
+        order, energy = swap_descent(matrix, charges[list(start)], sublattice)
+        arranged = charges[list(start)][order]
+        assert energy == pytest.approx(arranged @ matrix @ arranged)
+        assert sorted(arranged[:3]) == [0.0, 1.0, 2.0]
+        found.append(energy)
+    assert min(found) == pytest.approx(lowest)
+
+
+def test_born_minimum_is_a_minimum_and_does_not_depend_on_the_scale_it_starts_from():
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    charges = {"Na": 1.0, "Cl": -1.0}
+    energy, scale = born_minimum(salt, charges)
+    larger = salt.copy()
+    larger.scale_lattice(salt.volume * 1.1)
+    energy_again, scale_again = born_minimum(larger, charges)
+    assert energy_again == pytest.approx(energy, rel=1e-3)
+    assert scale_again * 1.1 ** (1 / 3) == pytest.approx(scale, rel=1e-3)
+    assert 5.6 * scale == pytest.approx(5.64, rel=0.04)  # NaCl, a = 5.64 Å
+
+
+def test_born_energy_prefers_rocksalt_to_zincblende_where_the_radii_say_so():
+    def energy(motif):
+        crystal = Structure.from_spacegroup("F-43m", Lattice.cubic(6), ["Na", "Cl"], [[0, 0, 0], motif])
+        return born_minimum(crystal, {"Na": 1.0, "Cl": -1.0})[0]
+
+    assert energy([0.5, 0.5, 0.5]) < energy([0.25, 0.25, 0.25])

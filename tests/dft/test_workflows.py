@@ -1,0 +1,176 @@
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from jobflow import Flow, JobStore, run_locally
+from maggma.stores import MemoryStore
+from pymatgen.core import Composition, Lattice, Structure
+
+from dft.levels import level
+from dft.probes import ProbeSettings, ProbeStructure, build_probes
+from dft.workflows import ScreeningMaker, structure_hash, survivors
+
+FEW = ProbeSettings(n_structures=3, restarts=4, supercells=1, stackings=("AB",))
+
+
+def salt(a, name="given"):
+    cell = Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return ProbeStructure(cell.get_primitive_structure(), name)
+
+
+@dataclass
+class Scripted:
+    """A maker with results written down: by cell volume an error, or energy in eV/atom, volume factor, convergence."""
+
+    steps: int
+    script: dict = field(default_factory=dict)
+    calculator = None
+
+    def _run_ase_safe(self, structure):
+        what = self.script[min(self.script, key=lambda v: abs(v - structure.volume))]
+        if isinstance(what, Exception):
+            raise what
+        energy, factor, converged = what
+        after = structure.copy()
+        after.scale_lattice(structure.volume * factor)
+        frame = {"energy": energy * len(after), "forces": np.full((len(after), 3), 0.01), "stress": np.zeros(6)}
+        trajectory = SimpleNamespace(frame_properties=[frame])
+        return SimpleNamespace(final_mol_or_struct=after, trajectory=trajectory, converged=converged)
+
+
+def screen(probes, singles, coarse, final, **settings):
+    settings = {"rounds": ((8, 30),), **settings}
+    makers = {"static_maker": Scripted(1, singles), "coarse_maker": Scripted(30, coarse)}
+    maker = ScreeningMaker(level="scripted", final_maker=Scripted(300, final), **makers, **settings)
+    return ScreeningMaker.make.original(maker, probes)
+
+
+A, B, C = salt(5.0, "a"), salt(5.2, "b"), salt(5.4, "c")
+VOLUME = {probe.generator: probe.structure.volume for probe in (A, B, C)}
+
+
+def by_volume(**results):
+    return {VOLUME[name]: result for name, result in results.items()}
+
+
+SINGLES = by_volume(a=(-1.0, 1, True), b=(-1.1, 1, True), c=(-1.2, 1, True))
+
+
+def test_lowest_after_the_coarse_step_is_finished_and_counts():
+    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    out = screen([A, B, C], SINGLES, coarse, by_volume(a=(-2.0, 1, True), b=(-9.0, 1, True), c=(-9.0, 1, True)))
+    assert (out["state"], out["generator"], out["energy_per_atom"]) == ("done", "a", -2.0)
+    assert [row["stage"] for row in out["trail"]] == ["final", "coarse", "coarse"]
+    assert [row["state"] for row in out["trail"]] == ["done", "outranked", "outranked"]
+    assert out["n_structures"] == 3
+
+
+def test_only_the_best_single_points_are_relaxed():
+    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    out = screen([A, B, C], SINGLES, coarse, coarse | by_volume(c=(-2, 1, True), b=(-2, 1, True)), rounds=((2, 30),))
+    assert [row["stage"] for row in out["trail"]] == ["single point", "final", "coarse"]
+
+
+def test_each_round_takes_the_best_of_the_round_before():
+    lowering = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    out = screen([A, B, C], SINGLES, lowering, by_volume(a=(-1.5, 1, True)), rounds=((3, 5), (1, 5)))
+    assert [row["energy_per_atom"] for row in out["trail"]] == [-1.5, -1.4, -1.3]
+    assert [row["stage"] for row in out["trail"]] == ["final", "coarse", "coarse"]
+
+
+def test_survivors_are_the_lowest_and_start_the_next_level():
+    coarse = by_volume(a=(-1.5, 1.1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    final = {VOLUME["a"] * 1.1: (-2.0, 1, True)}
+    out = screen([A, B, C], SINGLES, coarse, final, n_survivors=2)
+    assert [(p.generator, round(p.structure.volume, 3)) for p in survivors(out)] == [
+        ("a", round(VOLUME["a"] * 1.1, 3)),
+        ("b", round(VOLUME["b"], 3)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "state", "reason"),
+    [
+        ((-3.0, 2.5, True), "rejected", "volume changed by a factor of 2.50"),
+        ((-3.0, 1.0, False), "unconverged", "force limit not reached"),
+        (RuntimeError("the engine broke"), "failed", "RuntimeError: the engine broke"),
+        ((float("nan"), 1.0, True), "failed", "energy or forces are not numbers"),
+    ],
+)
+def test_spoilt_candidate_makes_room_for_the_next_and_leaves_nothing_to_it(spoilt, state, reason):
+    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    out = screen([A, B, C], SINGLES, coarse, by_volume(a=spoilt, b=(-1.45, 1, True), c=(-1.0, 1, True)))
+    assert (out["state"], out["generator"], out["energy_per_atom"]) == ("done", "b", -1.45)
+    assert out["trail"][0]["state"] == state
+    assert reason in out["trail"][0]["reason"]
+
+
+def test_composition_fails_with_the_reason_when_nothing_remains():
+    final = by_volume(a=(-3.0, 2.5, True))
+    out = screen([A], SINGLES, by_volume(a=(-1.5, 1, False)), final)
+    assert (out["state"], out["energy_per_atom"]) == ("rejected", None)
+    assert "volume changed" in out["reason"]
+
+
+def test_every_candidate_failing_is_a_failure_without_energy():
+    broken = dict.fromkeys(VOLUME.values(), RuntimeError("no weights"))
+    out = screen([A, B], broken, broken, broken)
+    assert (out["state"], out["energy_per_atom"], out["reason"]) == ("failed", None, "RuntimeError: no weights")
+
+
+def test_structures_of_two_compositions_are_refused():
+    other = ProbeStructure(Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]]), "given")
+    with pytest.raises(ValueError, match=r"one composition, not of \['Li', 'LiCl'\]"):
+        screen([A, other], SINGLES, SINGLES, SINGLES)
+
+
+def test_hash_tells_structures_levels_and_settings_apart():
+    assert structure_hash([A], "x") == structure_hash([salt(5.0, "a")], "x")
+    hashes = {structure_hash(*key) for key in (([A], "x"), ([B], "x"), ([A], "y"), ([A, B], "x"), ([A], "x", {"n": 1}))}
+    assert len(hashes) == 5
+
+
+def test_hash_is_the_same_in_another_process(tmp_path):
+    code = (
+        "from pymatgen.core import Composition; from dft.probes import *; from dft.workflows import structure_hash;"
+        "few = ProbeSettings(n_structures=3, restarts=4, supercells=1, stackings=('AB',));"
+        "print(structure_hash(build_probes(Composition('Li2S'), few, 1), 'x'))"
+    )
+    here = structure_hash(build_probes(Composition("Li2S"), FEW, 1), "x")
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert there.stdout.strip() == here
+
+
+@pytest.fixture(scope="module")
+def lithium_chloride(tmp_path_factory):
+    """One real screening through a job that has been written to JSON and read again, as a worker process gets it."""
+    maker = ScreeningMaker.from_dict(json.loads(ScreeningMaker.from_level(level("chgnet")).to_json()))
+    job = maker.make(build_probes(Composition("LiCl"), FEW, 0))
+    root = tmp_path_factory.mktemp("run")
+    found = run_locally(
+        Flow([job]), store=JobStore(MemoryStore()), ensure_success=True, root_dir=root, create_folders=True, log=False
+    )
+    return found[job.uuid][1].output
+
+
+@pytest.mark.physics
+def test_chgnet_screening_of_lithium_chloride(lithium_chloride):
+    out = lithium_chloride
+    assert out["state"] == "done"
+    assert out["energy_per_atom"] == pytest.approx(-3.98, abs=0.02)  # CHGNet 0.3.0, rocksalt and wurtzite within 1 meV
+    assert out["max_force"] < 0.05
+    assert out["force_calls"] > 0
+    assert out["force_seconds"] > 0
+    assert out["level"] == level("chgnet").identity
+    assert json.loads(json.dumps(out)) == out
+
+
+@pytest.mark.physics
+def test_finished_structure_has_the_energy_that_is_told(lithium_chloride):
+    again = level("chgnet").static_maker()._run_ase_safe(Structure.from_dict(lithium_chloride["structure"]))
+    energy = again.trajectory.frame_properties[-1]["energy"] / lithium_chloride["n_atoms"]
+    assert energy == pytest.approx(lithium_chloride["energy_per_atom"], abs=1e-4)

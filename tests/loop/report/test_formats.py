@@ -1,0 +1,83 @@
+import dataclasses
+
+import pytest
+
+from loop.records import CampaignRecord
+from loop.report.interactive import hover_text, write_interactive
+from loop.report.markdown import text, write_markdown
+from loop.report.points import MapPoint, note_from_record, points_from_record
+from loop.report.slides import write_slides
+from vae.phase_fields import PhaseField
+
+FIELD = PhaseField.parse("Li-Sn-S-Cl")
+EMPTY = CampaignRecord(name="new", settings={}, settings_hash="0", versions={}, data={})
+
+
+def test_markdown_names_what_was_found_and_points_at_files_that_exist(record, tmp_path):
+    page = write_markdown(record, tmp_path)
+    content = page.read_text(encoding="utf-8")
+    assert "| Li4SnS2Cl4 | Li-Sn-S-Cl | −1.8 | 0.0 |" in content
+    assert "contact below 0.6 of the radii" in content
+    for name in ("maps/Li-Sn-S-Cl.png", "tables/probes_Li-Sn-S-Br.csv", "structures/Li-Sn-S-Cl_Li3SnS3Cl.cif"):
+        assert name in content
+        assert (tmp_path / name).is_file()
+
+
+def test_markup_in_a_note_is_escaped_in_markdown(record, make_field, tmp_path):
+    assert text("<b>|x_y|</b>") == r"\<b\>\|x\_y\|\</b\>"
+    fields = (make_field(note="<script>alert(1)</script>"),)
+    content = write_markdown(dataclasses.replace(record, fields=fields), tmp_path).read_text(encoding="utf-8")
+    assert "<script>" not in content
+
+
+def test_empty_campaign_in_every_format(tmp_path):
+    assert "This campaign is empty" in write_markdown(EMPTY, tmp_path).read_text(encoding="utf-8")
+    pptx = pytest.importorskip("pptx", reason="python-pptx is not installed")
+    assert len(pptx.Presentation(write_slides(EMPTY, tmp_path / "s.pptx")).slides) == 1
+
+
+def test_slides_hold_a_summary_and_a_slide_per_field(record, tmp_path):
+    pptx = pytest.importorskip("pptx", reason="python-pptx is not installed")
+    deck = pptx.Presentation(write_slides(record, tmp_path / "slides.pptx"))
+    titles = [slide.shapes.title.text_frame.text for slide in deck.slides]
+    assert titles == ["Li electrolytes", "Li-Sn-S-Br: positive", "Li-Sn-S-Cl: positive"]
+    last = deck.slides[2]
+    (picture,) = [shape for shape in last.shapes if shape.shape_type == pptx.enum.shapes.MSO_SHAPE_TYPE.PICTURE]
+    (table,) = [shape.table for shape in last.shapes if shape.has_table]
+    assert [table.cell(1, i).text for i in range(3)] == ["Li4SnS2Cl4", "−1.8", "0.73 LiCl + 0.27 SnS2"]
+    # nothing hangs over the edge
+    for slide in deck.slides:
+        for shape in slide.shapes:
+            assert shape.left + shape.width <= deck.slide_width
+            assert shape.top + shape.height <= deck.slide_height
+    assert picture.image.content_type == "image/png"
+
+
+def test_interactive_map_is_one_file_with_what_a_hover_says(make_field, tmp_path):
+    record = make_field()
+    path = write_interactive(
+        points_from_record(record), FIELD, tmp_path / "m.html", note_from_record(record), ["Li3SnS3Cl"]
+    )
+    content = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < 15e6
+    assert "86.4 meV" in content
+    assert 'src="http' not in content
+    assert '"symbols":["Li"' in content
+
+
+def test_hover_says_everything_and_escapes_it():
+    parts = {"Li2SnS3": 0.75, "LiCl": 0.25}
+    told = hover_text(MapPoint("Li3SnS3Cl", 0.0123, -0.002, "probe", -4.0, parts, "<i>mine</i>", "chgnet-0.3.0"), FIELD)
+    assert told.split("<br>") == [
+        "<b>Li<sub>3</sub>SnS<sub>3</sub>Cl</b> (probe)",
+        "12.3 meV/atom above the hull",
+        "-2.0 meV/atom from the competing phases",
+        "decomposes into 0.75 Li<sub>2</sub>SnS<sub>3</sub> + 0.25 LiCl",
+        "&lt;i&gt;mine&lt;/i&gt;",
+        "chgnet-0.3.0",
+    ]
+
+
+def test_a_line_has_no_interactive_map(tmp_path):
+    with pytest.raises(ValueError, match="a line has no interactive map"):
+        write_interactive([MapPoint("LiCl", 0.0, 0.0)], FIELD, tmp_path / "m.html", section=["Li2S", "LiCl"])

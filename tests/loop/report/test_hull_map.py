@@ -1,0 +1,259 @@
+import itertools
+import time
+
+import numpy as np
+import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
+
+from loop.report.formulas import field_formula, html, mathtext
+from loop.report.geometry import geometry_of
+from loop.report.hull_map import draw_hull_map, places_on_image, save_map
+from loop.report.interpolation import interpolate, lowest_per_place
+from loop.report.points import MapNote, MapPoint, note_from_record, points_from_record
+from loop.report.styles import STYLES, ground
+from vae.phase_fields import PhaseField
+
+FIELD = PhaseField.parse("Li-Sn-S-Cl")
+
+
+def probe(formula, e_above_hull=0.05):
+    return MapPoint(formula, e_above_hull, e_above_hull)
+
+
+def artist(figure, gid):
+    return figure.findobj(lambda each: each.get_gid() == gid)
+
+
+# x = Li/(Li+Sn), y = S/(S+Cl), by hand
+@pytest.mark.parametrize(
+    ("formula", "place"),
+    [
+        ("Li3SnS3Cl", (0.75, 0.75)),
+        ("Li3.3SnS3.3Cl0.7", (3.3 / 4.3, 3.3 / 4)),
+        ("LiCl", (1, 0)),
+        ("SnS2", (0, 1)),
+        ("Li2SnCl6", (2 / 3, 0)),
+        ("Li2Sn5", None),
+        ("S", None),
+    ],
+)
+def test_place_on_the_square(formula, place):
+    assert geometry_of(FIELD).place(probe(formula).composition) == (place if place is None else pytest.approx(place))
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("Cl4Sn1S4Li8", "Li8SnS4Cl4"),
+        ("Li6Sn2S6Cl2", "Li3SnS3Cl"),
+        ("Li3.3SnS3.3Cl0.7", "Li3.3SnS3.3Cl0.7"),
+        ("Cl16", "Cl"),
+    ],
+)
+def test_formula_in_the_order_of_the_field(given, written):
+    assert field_formula(given, FIELD.elements) == written
+
+
+def test_numbers_are_lowered_and_the_rest_is_escaped():
+    assert mathtext("Li3.3SnS3") == "Li$_{3.3}$SnS$_{3}$"
+    assert html("Li2S<script>") == "Li<sub>2</sub>S&lt;script&gt;"
+
+
+def test_a_tripod_for_every_place_and_the_lowest_energy_counts():
+    points = [
+        probe("LiSnSCl", 0.09),
+        probe("Li2Sn2S2Cl2", 0.03),
+        probe("Li3SnS3Cl"),
+        probe("LiSn3SCl3"),
+        probe("Li2S", 0),
+    ]
+    figure = draw_hull_map(points, FIELD)
+    (tripods,) = artist(figure, "tripods")
+    assert tripods.get_marker() == "1"
+    places = sorted(map(tuple, np.round(tripods.get_xydata(), 6)))
+    assert places == [(0.25, 0.25), (0.5, 0.5), (0.75, 0.75), (1.0, 1.0)]
+    unique, lowest = lowest_per_place(np.array([(0.5, 0.5), (0.5, 0.5), (1, 0)]), np.array([90.0, 30.0, 10.0]))
+    assert unique.tolist() == [[0.5, 0.5], [1, 0]]
+    assert lowest.tolist() == [30.0, 10.0]
+
+
+SQUARE = {"LiCl": 0.0, "Li2S": 0.02, "SnS2": 0.06, "SnCl4": 0.08}
+
+
+def test_ground_passes_through_the_values_and_stays_between_them():
+    places = np.array([geometry_of(FIELD).place(probe(f).composition) for f in SQUARE])
+    surface = interpolate(places, np.array(list(SQUARE.values())), resolution=101)
+    assert surface.inside.all()
+    assert [surface.energy[round(100 * y), round(100 * x)] for x, y in places] == pytest.approx(
+        [0, 0.02, 0.06, 0.08], abs=5e-4
+    )
+    assert surface.energy.min() >= -1e-12
+    assert surface.energy.max() <= 0.08 + 1e-12
+    # the middle lies equally far from the four corners
+    assert surface.energy[50, 50] == pytest.approx(0.04, abs=1e-3)
+    # on an edge the ground goes from one value to the other
+    assert surface.energy[0, 50] == pytest.approx(0.04, abs=0.006)
+
+
+def test_ground_ends_with_the_computed_compositions():
+    places = np.array([(0.2, 0.2), (0.8, 0.2), (0.2, 0.8)])
+    surface = interpolate(places, np.array([1.0, 2.0, 3.0]), resolution=101)
+    assert surface.inside[30, 30]
+    assert surface.inside[20, 50]  # on the edge
+    assert not surface.inside[60, 60]
+    assert not surface.inside[5, 5]
+    figure = draw_hull_map([probe("LiSn4SCl4"), probe("Li4SnSCl4"), probe("LiSn4S4Cl")], FIELD)
+    (image,) = artist(figure, "ground")
+    corners = {tuple(corner) for corner in np.round(image.get_clip_path()._path.vertices, 6)}
+    assert corners == {(0.2, 0.2), (0.8, 0.2), (0.2, 0.8)}
+
+
+def test_sparse_ground_is_hatched_and_said_so():
+    sparse = draw_hull_map([probe(f, e) for f, e in SQUARE.items()], FIELD, MapNote("chgnet"))
+    assert artist(sparse, "sparse")
+    assert "Hatched" in artist(sparse, "caption")[0].get_text()
+    dense = [probe(f"Li{i}Sn{12 - i}S{j}Cl{12 - j}") for i in range(13) for j in range(13)]
+    figure = draw_hull_map(dense, FIELD, MapNote("chgnet"))
+    assert not artist(figure, "sparse")
+    assert "Hatched" not in artist(figure, "caption")[0].get_text()
+
+
+@pytest.mark.parametrize("colours", ["red", "colour-blind", "grey"])
+def test_ground_darkens_steadily_towards_the_hull(colours):
+    shades = ground(colours)(np.linspace(0, 1, 64))[:, :3]
+    luminance = np.where(shades <= 0.04045, shades / 12.92, ((shades + 0.055) / 1.055) ** 2.4) @ [
+        0.2126,
+        0.7152,
+        0.0722,
+    ]
+    assert (np.diff(luminance) > 0).all()
+    assert luminance[0] < 0.03
+    assert luminance[-1] > 0.7
+
+
+def test_the_default_ground_is_red():
+    hue, saturation, _ = rgb_to_hsv(ground("red")(0.4)[:3])
+    assert min(hue, 1 - hue) < 0.05
+    assert saturation > 0.6
+
+
+def test_new_phase_is_magenta_with_its_letter_at_its_place():
+    figure = draw_hull_map([probe(f, e) for f, e in SQUARE.items()], FIELD, mark=["Li3.3SnS3.3Cl0.7", "LiSnSCl"])
+    (tripod,) = artist(figure, "mark-a")
+    assert to_rgb(tripod.get_color()) == (1, 0, 1)
+    assert tripod.get_xydata()[0] == pytest.approx((3.3 / 4.3, 3.3 / 4))
+    assert artist(figure, "mark-b")
+    assert "a  Li$_{3.3}$SnS$_{3.3}$Cl$_{0.7}$" in artist(figure, "legend")[0].get_text()
+
+
+@pytest.mark.parametrize("size", STYLES)
+def test_known_compounds_are_named_and_no_label_covers_another(size, make_field):
+    points = points_from_record(make_field())
+    figure = draw_hull_map(points, FIELD, mark=["Li3SnS3Cl"], size=size)
+    figure.draw_without_rendering()
+    labels = [text for text in figure.axes[0].texts if text.get_text() and text.get_visible()]
+    assert {"Li$_{2}$S", "LiCl", "SnS$_{2}$", "SnCl$_{4}$", "Li$_{2}$SnS$_{3}$", "a"} == {t.get_text() for t in labels}
+    for one, other in itertools.combinations(labels, 2):
+        assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
+
+
+def test_everything_lies_on_the_paper(make_field):
+    record = make_field()
+    figure = draw_hull_map(points_from_record(record), FIELD, note_from_record(record), mark=["Li3SnS3Cl"])
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox(figure.canvas.get_renderer())
+    width, height = figure.get_size_inches()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
+
+
+def test_the_caption_says_what_the_map_rests_on(make_field):
+    text = note_from_record(make_field()).text()
+    # 4 probes and 9 competing phases have an energy; 5 probe calculations of 8 structures each, one of them failed
+    assert "chgnet-0.3.0, error of energies above the hull about 20 meV/atom" in text
+    assert "13 compositions from 40 structures; 1 calculation without an energy." in text
+    assert "Competing phases: prototype search." in text
+
+
+@pytest.mark.parametrize(
+    "formulas",
+    [["LiSnSCl"], ["LiSnSCl", "LiCl"], ["LiCl", "Li2S", "SnS2"], ["LiSn3SCl3", "LiSnSCl", "Li3SnS3Cl"]],
+    ids=["one", "two", "three", "collinear"],
+)
+def test_few_points(tmp_path, formulas):
+    figure = draw_hull_map([probe(f, 0.01 * i) for i, f in enumerate(formulas)], FIELD, MapNote())
+    assert bool(artist(figure, "ground")) == (formulas == ["LiCl", "Li2S", "SnS2"])
+    assert bool(artist(figure, "places")) != bool(artist(figure, "ground"))
+    assert save_map(figure, tmp_path / "m.png").stat().st_size > 10_000
+
+
+def test_five_thousand_points_in_time(tmp_path):
+    rng = np.random.default_rng(0)
+    amounts = rng.integers(1, 60, (5000, 4))
+    points = [
+        probe("Li{}Sn{}S{}Cl{}".format(*row), e) for row, e in zip(amounts, rng.uniform(0, 0.2, 5000), strict=True)
+    ]
+    start = time.process_time()
+    save_map(draw_hull_map(points, FIELD, MapNote()), tmp_path / "m.png")
+    assert time.process_time() - start < 10  # 5 s on a quiet machine, see benchmarks/report.py
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf"])
+def test_text_stays_text(tmp_path, ending, make_field):
+    record = make_field()
+    figure = draw_hull_map(points_from_record(record), FIELD, note_from_record(record))
+    data = save_map(figure, tmp_path / f"m.{ending}").read_bytes()
+    if ending == "svg":
+        assert b"Level of theory: chgnet-0.3.0" in data
+        assert b">LiCl<" in data
+    else:
+        assert b"/FontFile2" in data  # TrueType, embedded
+        assert b"/Type3" not in data
+
+
+def test_the_same_records_give_the_same_file(tmp_path, make_field):
+    files = []
+    for name in ("a.svg", "b.svg"):
+        record = make_field()
+        files.append(save_map(draw_hull_map(points_from_record(record), FIELD), tmp_path / name).read_bytes())
+    assert files[0] == files[1]
+
+
+def test_places_on_the_image_match_the_tripods(make_field):
+    points = points_from_record(make_field())
+    figure = draw_hull_map(points, FIELD)
+    height = figure.bbox.height
+    spots = {point.formula: (x, height - y) for x, y, point in places_on_image(figure, points, FIELD, height)}
+    expected = figure.axes[0].transData.transform((0.75, 0.75))
+    assert spots["Li3SnS3Cl"] == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mark": ["Li2O"]}, "'Li2O' cannot be marked: O is not in the field"),
+        ({"mark": ["LiSn"]}, "'LiSn' cannot be marked: it lacks a cation or an anion"),
+        ({"mark": ["what?"]}, r"'what\?' cannot be marked: it is no formula"),
+        ({"size": "stamp"}, "style 'stamp' is unknown, choose from paper, slide, poster"),
+        ({"colours": "blue"}, "colours 'blue' are unknown, choose from red, colour-blind, grey"),
+        ({"points": [probe("Li"), probe("LiSn")]}, "every computed composition lacks a cation or an anion"),
+        (
+            {"field": PhaseField.parse("Li-Na-Sn-Ge-S")},
+            "no map for the field Na-Li-Sn-Ge-S: it has 4 cations and 1 anions",
+        ),
+        ({"section": ["LiCl"]}, "the section LiCl has 1 end members: give two or three"),
+        ({"section": ["LiCl", "Li2O"]}, "the end member 'Li2O' holds O, which the field"),
+        ({"section": ["LiCl", "Li2S", "Li3SCl"]}, "span no section"),
+    ],
+)
+def test_mistakes_are_named(change, message):
+    options = {"points": [probe("LiSnSCl")], "field": FIELD} | change
+    with pytest.raises(ValueError, match=message):
+        draw_hull_map(**options)
+
+
+def test_unknown_ending_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"ends in '.gif': choose .png, .svg, .pdf or .html"):
+        save_map(draw_hull_map([probe("LiSnSCl")], FIELD), tmp_path / "m.gif")

@@ -1,0 +1,98 @@
+import io
+import json
+import re
+
+import pytest
+
+from loop.report.live import Display, Event, JsonDisplay, LiveDisplay, PlainDisplay, Progress, line, open_display
+
+RUN = [
+    Event("cycle", cycle=1),
+    Event("stage", text="train the ranker"),
+    Event("field", phase_field="Li-Sn-S-Cl", total=3),
+    Event("calculation", composition="Li3SnS3Cl", state="running"),
+    Event("calculation", composition="Li3SnS3Cl", state="done", e_above_hull=0.0123),
+    Event("calculation", composition="LiSnSCl", state="failed", text="did not converge"),
+    Event("calculation", composition="Li5SnS4Cl", state="running"),
+    Event("verdict", phase_field="Li-Sn-S-Cl", text="positive"),
+]
+
+
+def played(mode, events=RUN):
+    stream = io.StringIO()
+    with open_display(mode, cycles=3, stream=stream) as show:
+        for event in events:
+            show(event)
+    return show, stream.getvalue()
+
+
+def test_plain_lines_carry_the_time_and_nothing_is_drawn():
+    show, text = played("auto")  # a StringIO is no terminal
+    assert isinstance(show, PlainDisplay)
+    lines = text.splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d  ", each) for each in lines)
+    assert [each[10:] for each in lines] == [
+        "cycle 1 of 3",
+        "train the ranker",
+        "Li-Sn-S-Cl: 3 calculations to do",
+        "Li-Sn-S-Cl: Li3SnS3Cl done, 12 meV/atom above the hull",
+        "Li-Sn-S-Cl: LiSnSCl failed (did not converge)",
+        "Li-Sn-S-Cl: positive",
+    ]
+    assert "\x1b" not in text
+
+
+def test_events_add_up():
+    show, _ = played("quiet")
+    assert show.progress.states == {"done": 1, "failed": 1}
+    assert show.progress.n_running == 1
+    assert show.progress.total == 3
+    assert show.progress.best == (0.0123, "Li3SnS3Cl", "Li-Sn-S-Cl")
+
+
+def test_quiet_prints_nothing():
+    show, text = played("quiet")
+    assert type(show) is Display
+    assert text == ""
+
+
+def test_json_log_is_one_object_per_event():
+    show, text = played("json")
+    assert isinstance(show, JsonDisplay)
+    told = [json.loads(each) for each in text.splitlines()]
+    assert [each["kind"] for each in told] == [event.kind for event in RUN]
+    assert told[4]["e_above_hull"] == 0.0123
+    assert "total" not in told[4]
+    assert all("time" in each for each in told)
+
+
+def test_live_table_holds_what_is_known():
+    show, text = played("live")
+    assert isinstance(show, LiveDisplay)
+    for part in ("1 of 3", "train the ranker", "1 done, 1 failed, 1 running", "Li3SnS3Cl, 12 meV/atom (Li-Sn-S-Cl)"):
+        assert part in text
+    assert "Li-Sn-S-Cl: positive" in text
+
+
+def test_remaining_time_follows_the_finished_cycles():
+    now = [100.0]
+    progress = Progress(cycles=3, clock=lambda: now[0])
+    progress.update(Event("cycle", cycle=1))
+    assert progress.remaining is None
+    now[0] = 160.0  # the first took 60 s
+    progress.update(Event("cycle", cycle=2))
+    now[0] = 170.0  # 10 s into the second: 50 s and one more cycle are left
+    assert progress.remaining == pytest.approx(110.0)
+
+
+def test_markup_in_a_message_stays_text():
+    _, text = played("live", [Event("message", text="[bold]not bold[/bold]")])
+    assert "[bold]not bold[/bold]" in text
+
+
+def test_the_last_line_sums_up():
+    show, _ = played("quiet")
+    assert re.match(
+        r"finished after 0:00:0\d; 1 done, 1 failed, 1 running; nearest to the hull: Li3SnS3Cl, 12 meV/atom",
+        line(Event("finished"), show.progress),
+    )

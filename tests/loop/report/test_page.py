@@ -1,0 +1,100 @@
+import dataclasses
+import re
+
+import pandas as pd
+import pytest
+
+from loop.records import CampaignRecord, CycleRecord
+from loop.report.page import build_report
+from loop.report.tables import probe_table
+from loop.report.view import mev, near_hull, page_view
+
+EMPTY = CampaignRecord(name="new", settings={"seed": 1}, settings_hash="0", versions={}, data={})
+
+
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+def test_one_page_with_maps_and_tables_beside_it(record, tmp_path):
+    page = build_report(record, tmp_path / "report")
+    made = {str(path.relative_to(tmp_path / "report")) for path in (tmp_path / "report").rglob("*") if path.is_file()}
+    assert made >= {"index.html", "maps/Li-Sn-S-Cl.png", "maps/Li-Sn-S-Cl.svg", "maps/Li-Sn-S-Br.png"}
+    assert made >= {"tables/probes_Li-Sn-S-Cl.csv", "tables/ranking_cycle_1.csv", "tables/ranking_cycle_2.csv"}
+    html = text_of(page)
+    assert html.count('src="data:image/webp') == 2
+    assert "chgnet-0.3.0" in html
+    assert "2 cycles completed" in html
+    assert "contact below 0.6 of the radii" in html
+    assert "prototype search" in html
+    assert page.stat().st_size < 15e6
+
+
+def test_the_page_asks_no_network_for_anything(record, tmp_path):
+    html = text_of(build_report(record, tmp_path))
+    loaded = re.findall(r"""(?:src|href)=["']?(?!data:|#|maps/|tables/|structures/)([^"' >]+)""", html)
+    assert [address for address in loaded if not address.startswith("https://doi.org/")] == []
+    assert "default-src 'none'" in html
+
+
+def test_an_empty_campaign_says_so(tmp_path):
+    html = text_of(build_report(EMPTY, tmp_path))
+    assert "This campaign is empty: no cycle has begun." in html
+    assert "no probe has an energy" in html
+
+
+def test_a_campaign_in_progress_says_so_and_shows_what_there_is(record, tmp_path):
+    running = CycleRecord(number=3, state="running", n_training=1141, n_candidates=2)
+    html = text_of(build_report(dataclasses.replace(record, cycles=(*record.cycles, running)), tmp_path))
+    assert "In progress: 2 cycles completed, one is running." in html
+    assert "Li<sub>3</sub>SnS<sub>3</sub>Cl" in html
+
+
+def test_a_field_without_any_energy_has_no_map_and_says_why(record, tmp_path):
+    bare = dataclasses.replace(record.fields[0], verdict="open", probes=pd.DataFrame(), competing=pd.DataFrame())
+    html = text_of(build_report(dataclasses.replace(record, fields=(bare,)), tmp_path))
+    assert "no map of Li-Sn-S-Cl: nothing was computed" in html
+
+
+def test_what_users_write_stays_text(record, make_field, tmp_path):
+    note = "<script>alert('note')</script>"
+    fields = (make_field(note=note),)
+    html = text_of(build_report(dataclasses.replace(record, name=note, fields=fields), tmp_path))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert" in html
+
+
+def test_the_best_composition_comes_first(record):
+    found = page_view(record).found
+    assert [probe.e_above_competing for probe in found] == sorted(probe.e_above_competing for probe in found)
+    assert len(found) == 8
+    assert not any("Li6SnS4" in probe.formula for probe in found)
+
+
+def test_energies_of_the_page_by_hand(record):
+    found = {probe.formula: probe for probe in page_view(record).found}
+    # Li3SnS3Cl = LiCl + Li2SnS3: (2 x -2.0 + 6 x -1.0) / 8 = -1.25 eV/atom, its own energy
+    assert found["Li3SnS3Cl"].e_above_competing == pytest.approx(0.0, abs=1e-9)
+    # Li5SnS4Cl = LiCl + Li2SnS3 + Li2S: (2 x -2.0 + 6 x -1.0 + 3 x -1.2) / 11; computed -1.15
+    assert found["Li5SnS4Cl"].e_above_competing == pytest.approx(-1.15 + 13.6 / 11, abs=1e-9)
+    # Li4SnS2Cl4 = 4 LiCl + SnS2: (8 x -2.0 + 3 x -0.6) / 11; computed -1.62, below it
+    assert found["Li4SnS2Cl4"].e_above_competing == pytest.approx(-1.62 + 17.8 / 11, abs=1e-9)
+    assert found["Li4SnS2Cl4"].e_above_hull == 0.0
+    assert near_hull(record.fields[0], record) == ["Li4SnS2Cl4", "Li3SnS3Cl"]
+
+
+def test_csv_of_probes_holds_failures_and_full_precision(record, tmp_path):
+    build_report(record, tmp_path)
+    table = pd.read_csv(tmp_path / "tables" / "probes_Li-Sn-S-Cl.csv")
+    assert len(table) == 5
+    assert table["state"].value_counts().to_dict() == {"done": 4, "failed": 1}
+    expected = probe_table(record.fields[0])["e_above_hull"]
+    assert table["e_above_hull"].dropna().tolist() == pytest.approx(expected.dropna().tolist(), abs=1e-12)
+    assert "structure" not in table
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"), [(0.0254, False, "25.4"), (-0.003, True, "−3.0"), (None, False, "–")]
+)
+def test_energies_are_read_in_mev(value, signed, text):
+    assert mev(value, signed) == text

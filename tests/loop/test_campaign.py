@@ -1,0 +1,114 @@
+import sqlite3
+
+import pandas as pd
+import pytest
+
+from loop.calculation_log import Calculation
+from loop.campaign import Campaign
+from loop.config import Settings
+from loop.errors import UserError
+
+FIELD = "Li-Sn-S-Cl"
+DONE = {"state": "done", "energy_per_atom": -3.5, "n_atoms": 8, "structure": {"a": 1}, "generator": "fcc"}
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    with Campaign.drive(tmp_path / "c", Settings()) as campaign:
+        yield campaign
+
+
+def plan(campaign, *hashes):
+    items = [Calculation(h, "probe", f"Li{n}Cl{n}", [{"n": n}]) for n, h in enumerate(hashes, start=1)]
+    campaign.calculations.plan(FIELD, 1, "chgnet", items, {"Li1Cl1": "spread"})
+
+
+def test_a_second_driver_is_refused(campaign):
+    with (
+        pytest.raises(UserError, match="is being driven by process"),
+        Campaign.drive(campaign.folder, Settings()),
+    ):
+        pass
+
+
+def test_reading_does_not_need_the_lock(campaign):
+    assert Campaign.read(campaign.folder).completed_cycles() == 0
+
+
+def test_a_folder_without_campaign_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"holds no campaign \(no campaign.db\)"):
+        Campaign.read(tmp_path)
+
+
+def test_another_version_is_refused_by_name(tmp_path):
+    with Campaign.drive(tmp_path, Settings()):
+        pass
+    with sqlite3.connect(tmp_path / "campaign.db") as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE key = 'format_version'")
+    with pytest.raises(UserError, match="has campaign format 99, this program reads format 1"):
+        Campaign.read(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "campaign.db").write_text("hello " * 100)
+    with pytest.raises(UserError, match="is no campaign database"):
+        Campaign.read(tmp_path)
+
+
+def test_changed_settings_are_refused_by_name_until_accepted(tmp_path):
+    with Campaign.drive(tmp_path, Settings()):
+        pass
+    changed = Settings(seed=5)
+    with pytest.raises(UserError, match=r"seed was 0 when .* is now 5"), Campaign.drive(tmp_path, changed):
+        pass
+    with Campaign.drive(tmp_path, changed, accept_changes=True) as campaign:
+        assert campaign.settings.seed == 5
+
+
+def test_only_a_done_calculation_has_an_energy(campaign):
+    plan(campaign, "aa", "bb")
+    for calculation in campaign.calculations.unfinished(FIELD):
+        campaign.calculations.begin(calculation.hash)
+    campaign.calculations.end("aa", DONE)
+    campaign.calculations.end("bb", {**DONE, "state": "unconverged", "reason": "force limit"})
+    done, unconverged = campaign.calculations.of(FIELD, "probe")
+    assert (done.state, done.energy_per_atom) == ("done", -3.5)
+    assert (unconverged.state, unconverged.energy_per_atom) == ("unconverged", None)
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        campaign.database.write(("UPDATE calculations SET energy_per_atom = 1 WHERE hash = 'bb'", ()))
+
+
+def test_what_is_done_is_not_open_again_and_serves_a_second_field(campaign):
+    plan(campaign, "aa", "bb")
+    campaign.calculations.begin("aa")
+    campaign.calculations.end("aa", DONE)
+    assert [c.hash for c in campaign.calculations.unfinished(FIELD)] == ["bb"]
+    campaign.calculations.plan("Li-Al-S-Cl", 2, "chgnet", [Calculation("aa", "probe", "Li1Cl1", [])], {})
+    assert campaign.calculations.unfinished("Li-Al-S-Cl") == []
+    assert campaign.calculations.of("Li-Al-S-Cl", "probe")[0].energy_per_atom == -3.5
+    assert campaign.calculations.states() == {"done": 1, "approved": 1}
+
+
+def test_an_interrupted_attempt_is_recorded_and_tried_again(campaign):
+    plan(campaign, "aa")
+    campaign.calculations.begin("aa")
+    assert [c.hash for c in campaign.calculations.unfinished(FIELD)] == ["aa"]
+    campaign.calculations.begin("aa")
+    states = [row["state"] for row in campaign.database.query("SELECT state FROM attempts ORDER BY id")]
+    assert states == ["interrupted", "running"]
+
+
+def test_a_ranking_comes_back_as_it_was(campaign):
+    table = pd.DataFrame({"phase_field": ["Li-Sn-S-Cl", "Li-Al-O-F"], "rank": [1, 2], "score": [0.25, 1.0 / 3]})
+    campaign.begin_cycle(1)
+    campaign.record_ranking(1, table, {"kl": [0.1]}, 10)
+    back = campaign.ranking(1)
+    assert list(back["phase_field"]) == ["Li-Sn-S-Cl", "Li-Al-O-F"]
+    assert back["score"].tolist() == pytest.approx([0.25, 1 / 3], abs=1e-9)
+
+
+def test_a_write_that_fails_is_undone_whole(campaign):
+    campaign.record_proposals(1, {"Li-Sn-S-Cl": "rank 1"})
+    with pytest.raises(sqlite3.IntegrityError):
+        campaign.record_proposals(1, {"Li-Al-O-F": "rank 1"})
+    assert campaign.proposals(1) == {"Li-Sn-S-Cl": "rank 1"}

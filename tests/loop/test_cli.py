@@ -1,0 +1,161 @@
+import contextlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def loop(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "loop.cli", *map(str, arguments)], capture_output=True, text=True, cwd=cwd
+    )
+
+
+def refused(process, *words):
+    """One plain sentence on stderr, exit 2."""
+    assert process.returncode == 2, process.stderr
+    assert process.stdout == ""
+    lines = process.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("loop: ")
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.fixture
+def csv(tmp_path):
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_help_loads_no_heavy_package():
+    heavy = ("torch", "pymatgen", "pandas", "ase", "pydantic")
+    code = f"import sys, loop.cli; print([name for name in {heavy} if name in sys.modules])"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
+
+
+def test_every_command_has_help():
+    for command in ("init", "run", "status", "rank", "map", "report", "doctor"):
+        process = loop(command, "--help")
+        assert process.returncode == 0
+        assert "Usage" in process.stdout
+
+
+def test_init_writes_a_configuration_once(tmp_path):
+    folder = tmp_path / "c"
+    assert loop("init", folder).returncode == 0
+    written = (folder / "campaign.yaml").read_text()
+    refused(loop("init", folder), "exists already", "--force")
+    assert (folder / "campaign.yaml").read_text() == written
+
+
+def test_status_of_no_campaign(tmp_path):
+    refused(loop("status", tmp_path), "holds no campaign")
+
+
+def test_report_of_no_campaign(tmp_path):
+    refused(loop("report", tmp_path), "holds no campaign")
+
+
+def test_an_unknown_key_stops_a_run_before_it_begins(tmp_path):
+    (tmp_path / "campaign.yaml").write_text("probez: 3")
+    refused(loop("run", "--dir", tmp_path), "unknown key 'probez'")
+    assert not (tmp_path / "campaign.db").exists()
+
+
+def test_an_unknown_level_of_theory_is_named(tmp_path):
+    (tmp_path / "campaign.yaml").write_text("level_of_theory: PBEsol")
+    refused(loop("run", "--dir", tmp_path), "'PBEsol' is unknown, choose from")
+
+
+def test_no_candidates_left(tmp_path):
+    (tmp_path / "campaign.yaml").write_text("candidates: {required: [Li, Y], anions: [Cl, O]}\nknown: {source: k.csv}")
+    (tmp_path / "k.csv").write_text("phase_field\nLi-Y-O-Cl\nLi-Al-O-Cl\n")
+    refused(loop("run", "--dir", tmp_path), "no candidate fields are left")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("fields\nLi-Sn-S-Cl\n", ["phase_field"]),
+        ("phase_field\nLi-Xx-S-Cl\n", ["Xx"]),
+        ("phase_field\n", ["empty"]),
+        ("phase_field\nLi-Sn-Al-Cl\n", ["anion"]),
+    ],
+    ids=["no-column", "no-element", "empty", "one-anion"],
+)
+def test_bad_candidates_are_named(csv, tmp_path, text, words):
+    out = tmp_path / "r.csv"
+    refused(loop("rank", "--candidates", csv("c.csv", text), "--out", out), *words)
+    assert not out.exists()
+
+
+def test_a_missing_table_is_named(tmp_path):
+    refused(loop("rank", "--candidates", tmp_path / "none.csv", "--out", tmp_path / "r.csv"), "none.csv")
+
+
+def test_doctor_says_what_it_found():
+    process = loop("doctor")
+    assert process.returncode == 0
+    assert "CHGNet weights" in process.stdout
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system of 256 KiB with nothing left on it."""
+    mount = tmp_path / "full"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mount)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no small file system can be mounted here (needs root)")
+    try:
+        with contextlib.suppress(OSError), open(mount / "filler", "wb", buffering=0) as handle:
+            while True:
+                handle.write(b"x" * 4096)
+        yield mount
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+@pytest.mark.parametrize("command", [("init",), ("run", "--dir")], ids=["init", "run"])
+def test_a_full_disk_is_a_failure_of_the_run(full_disk, command):
+    process = loop(*command, full_disk)
+    assert process.returncode == 1
+    assert len(process.stderr.strip().splitlines()) == 1
+    assert str(full_disk) in process.stderr
+
+
+@pytest.fixture
+def field_table(csv):
+    rows = ["Li,0", "Sn,0", "S,0", "Cl,0", "Li2S,-4.5", "LiCl,-4.2", "SnS2,-1.5", "SnCl4,-4.5"]
+    probes = [("Li3SnS3Cl", -10.2), ("Li2SnS2Cl2", -9.2), ("LiSnSCl3", -6.6), ("Li5SnS4Cl", -14.1), ("Li4SnS3Cl2", -13)]
+    return csv(
+        "energies.csv", "\n".join(["composition,total_energy_eV", *rows, *(f"{f},{e}" for f, e in probes)]) + "\n"
+    )
+
+
+def test_simulate_replays_a_field(field_table, tmp_path):
+    out, picture = tmp_path / "out.json", tmp_path / "out.png"
+    options = ("--seeds", 2, "--seed", 7, "--initial", 2, "--within", 30, "--json", out, "--plot", picture)
+    process = loop("simulate", field_table, "--field", "Li-Sn-S-Cl", "--strategy", "hull", *options)
+    assert process.returncode == 0, process.stderr
+    facts = json.loads(out.read_text())
+    assert [(run["seed"], run["strategy"]) for run in facts["runs"]] == [(7, "hull"), (8, "hull")]
+    assert set(facts["mean"]["hull"]) == {"first", "half", "all"}
+    assert picture.stat().st_size > 1000
+
+
+def test_simulate_says_what_is_wrong(field_table, csv):
+    refused(loop("simulate", field_table), "--field")
+    refused(loop("simulate", field_table, "--field", "Li-Sn-S-Cl", "--strategy", "best"), "'best'", "hull")
+    refused(loop("simulate", field_table, "--field", "Li-Sn-S-Br"), "Br")
+    bare = csv("bare.csv", "composition,total_energy_eV\nLi3SnS3Cl,-9.9\n")
+    refused(loop("simulate", bare, "--field", "Li-Sn-S-Cl"), "elemental reference")
+    no_energy = csv("nan.csv", field_table.read_text() + "Li7SnS5Cl,nan\n")
+    refused(loop("simulate", no_energy, "--field", "Li-Sn-S-Cl"), "nan", "row 15")

@@ -1,0 +1,72 @@
+import itertools
+
+import pytest
+
+from loop.config import Settings, changed_settings, commented_yaml, load_settings
+from loop.errors import UserError
+
+
+def test_written_settings_read_back_as_themselves(tmp_path):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(commented_yaml(Settings()))
+    assert load_settings(path) == Settings()
+
+
+def test_every_key_is_explained():
+    lines = commented_yaml(Settings()).splitlines()
+    for before, line in itertools.pairwise(lines):
+        if ":" in line and not line.lstrip().startswith("#"):
+            assert before.lstrip().startswith("# ")
+            assert len(before.strip()) > 10
+
+
+def test_the_demo_configuration_is_the_built_in_default(repository):
+    assert load_settings(repository / "configs/demo.yaml") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("probez: {}", r"unknown key 'probez', choose from \['candidates'"),
+        ("probes: {max_atomz: 3}", r"unknown key 'probes.max_atomz', choose from \['batch', 'compositions_per_field'"),
+        ("candidates: {cations: [Xx]}", "candidates.cations: 'Xx' is no element"),
+        ("candidates: {anions: [S]}", r"anions: a field has two anions, but only \['S'\] can be chosen from"),
+        ("candidates: {anions: [S, Sn]}", "anions: Sn is no anion here"),
+        ("candidates: {required: [Li, Na, K]}", "required: a field has two cations, but 3 are required"),
+        ("seed: -1", r"seed: Input should be greater than or equal to 0 \(found -1\)"),
+        ("verdicts: {filtered_above: 0.01}", r"filtered_above \(0.01 eV/atom\) must be larger than stable_below"),
+        ("a: [", r"is no valid YAML \(line 1\)"),
+        ("- 1", "holds a list, not `key: value` lines"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, text, sentence):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        load_settings(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere.yaml does not exist; `loop init DIR` writes one"):
+        load_settings(tmp_path / "nowhere.yaml")
+
+
+def test_a_relative_source_stands_beside_its_configuration(tmp_path):
+    path = tmp_path / "campaign.yaml"
+    path.write_text("known: {source: fields.csv}")
+    assert load_settings(path).known.source == str(tmp_path / "fields.csv")
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().seed = 3  # type: ignore[misc]
+
+
+def test_only_settings_that_change_results_count_as_changes():
+    old = Settings()
+    new = Settings.model_validate({"name": "other", "cycles": 9, "execution": {"workers": 1}})
+    assert changed_settings(old.plain(), new.plain()) == []
+    assert old.hash() == new.hash()
+    new = Settings.model_validate({"seed": 1, "probes": {"max_atoms": 16}})
+    assert changed_settings(old.plain(), new.plain()) == ["probes.max_atoms", "seed"]
+    assert old.hash() != new.hash()
