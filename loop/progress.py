@@ -1,13 +1,10 @@
-"""What a running campaign says: plain lines, and a bar on a terminal."""
+"""What a long command other than a campaign says: plain lines, and a bar on a terminal."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
-
-logger = logging.getLogger("loop")
 
 
 class Advance(Protocol):
@@ -18,16 +15,15 @@ class Advance(Protocol):
 
 
 class Reporter:
-    """Writes what happens to the log of the campaign and, unless quiet, to the terminal."""
+    """Writes what happens to the terminal, on standard error, so that standard output holds results alone."""
 
     def __init__(self, quiet: bool = False) -> None:
         from rich.console import Console
 
-        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True, stderr=True)
 
     def say(self, text: str) -> None:
         """One line."""
-        logger.info(text)
         self.console.print(text, markup=False)
 
     @contextmanager
@@ -45,9 +41,7 @@ class Reporter:
                 nonlocal count
                 before, count = count, count + 1 if done is None else done
                 bar.update(task, completed=count, note=note)
-                if count * 10 // max(total, 1) > before * 10 // max(total, 1):
-                    logger.info("%s: %d of %d %s", what, count, total, note)
-                    if plain:
-                        self.console.print(f"  {what}: {count} of {total} {note}".rstrip(), markup=False)
+                if plain and count * 10 // max(total, 1) > before * 10 // max(total, 1):
+                    self.console.print(f"  {what}: {count} of {total} {note}".rstrip(), markup=False)
 
             yield advance
