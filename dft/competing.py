@@ -15,7 +15,7 @@ OFFLINE_SOURCE = "known formulas, structures by prototype search (AFLOW) and ord
 
 #: Single points on the small cells of prototypes are cheap and the ionic energy ranks layered types badly, so that many
 #: are kept; ordered lattices as for a probe, but fewer.
-N_PROTOTYPES, N_ORDERED = 30, 10
+N_PROTOTYPES, N_ORDERED = 30, 20
 
 
 def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[ProbeStructure]:

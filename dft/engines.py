@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
+import warnings
 from functools import cache
 from typing import Any
 
@@ -56,6 +57,24 @@ def chgnet(model_name: str = "0.3.0") -> Meter:
 
     with contextlib.redirect_stdout(io.StringIO()):  # it prints the device it runs on
         return Meter(CHGNetCalculator(CHGNet.load(model_name=model_name, verbose=False), on_isolated_atoms="ignore"))
+
+
+@cache
+def sevennet(model: str = "7net-l3i5") -> Meter:
+    """SevenNet, its weights from the sevenn wheel (Park et al., J. Chem. Theory Comput. 20, 4857 (2024))."""
+    from sevenn.calculator import SevenNetCalculator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it recommends accelerators for GPUs
+        return Meter(SevenNetCalculator(model))
+
+
+@cache
+def mace(checkpoint: str) -> Meter:
+    """A MACE model from a file that the user names (Batatia et al., NeurIPS 35, 11423 (2022))."""
+    from mace.calculators import MACECalculator
+
+    return Meter(MACECalculator(model_paths=checkpoint, device="cpu", default_dtype="float64"))
 
 
 def meter_reading(calculator: Any) -> tuple[int, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,15 @@ SOFTNESS = 4.5
 #: Largest such step, as a factor of the volume.
 VOLUME_STEP = 1.3
 
+#: Rounds of the funnel: how many structures, how many steps. It keeps the structure that full
+#: relaxation of every candidate finds (docs/probes.md).
+ROUNDS = ((12, 8), (6, 12), (3, 20))
 
-@dataclass
+#: Candidates that may fail in the last step before the composition is given up.
+SPARE = 3
+
+
+@dataclass(eq=False)
 class Candidate:
     """What became of one structure; made fresh for each, so that nothing of one reaches the next."""
 
@@ -53,17 +60,19 @@ class Candidate:
 class ScreeningMaker(Maker):
     """Maker for the lowest energy at one composition: single points, coarse relaxations, full relaxations.
 
-    All candidates get a single point and one step in volume from its pressure; the best `n_coarse` are relaxed
-    coarsely; of these the best `n_final` to the force limit. A candidate that fails a guard makes room for the next.
+    All candidates get a single point and one step in volume from its pressure. In each round the best of those still
+    in the running are relaxed a little further, fewer and longer from round to round, and the best of the last round
+    to the force limit. A candidate that fails a guard makes room for the next.
 
     Attributes:
         name: Name of the job.
         level: Identity of the level of theory.
         static_maker: atomate2 force-field Maker of a single point.
-        coarse_maker: Of a relaxation of few steps.
+        coarse_maker: Of a relaxation; each round sets its steps.
         final_maker: Of a relaxation to the force limit.
-        n_coarse: Structures relaxed coarsely.
+        rounds: Structures and steps of each round.
         n_final: Structures finished.
+        n_survivors: Structures handed on to the next level of a ladder.
     """
 
     name: str = "screening"
@@ -71,19 +80,29 @@ class ScreeningMaker(Maker):
     static_maker: Maker = field(default_factory=Maker)
     coarse_maker: Maker = field(default_factory=Maker)
     final_maker: Maker = field(default_factory=Maker)
-    n_coarse: int = 8
+    rounds: tuple[tuple[int, int], ...] = ROUNDS
     n_final: int = 1
+    n_survivors: int = 3
 
     @classmethod
-    def from_level(cls, level: LevelOfTheory, coarse_steps: int = 30, **settings: Any) -> ScreeningMaker:
+    def from_level(cls, level: LevelOfTheory, **settings: Any) -> ScreeningMaker:
         """The funnel at one level of theory; `settings` are fields of this class."""
         return cls(
             level=level.identity,
             static_maker=level.static_maker(),
-            coarse_maker=level.relax_maker(steps=coarse_steps),
+            coarse_maker=level.relax_maker(),
             final_maker=level.relax_maker(),
             **settings,
         )
+
+    @property
+    def funnel(self) -> dict[str, Any]:
+        """The settings that, beside the level and the structures, decide the result: for `structure_hash`."""
+        return {
+            "rounds": [list(pair) for pair in self.rounds],
+            "n_final": self.n_final,
+            "n_survivors": self.n_survivors,
+        }
 
     @job
     def make(self, probes: list[ProbeStructure]) -> dict[str, Any]:
@@ -95,8 +114,9 @@ class ScreeningMaker(Maker):
         Returns:
             Plain values: state (done, unconverged, failed, rejected), reason, energy_per_atom (eV/atom, None unless
             done), n_atoms, structure (pymatgen dictionary), generator, max_force (eV/Å), force_calls, force_seconds,
-            n_structures, level, and trail: per candidate its generator, the stage it reached, its energy there
-            (eV/atom), state (outranked if others were lower) and reason.
+            n_structures, level, survivors (the lowest few: structure, generator, energy_per_atom), and trail: per
+            candidate its generator, the stage it reached, its energy there (eV/atom), state (outranked if others were
+            lower) and reason.
 
         Raises:
             ValueError: If there is no candidate or they differ in composition.
@@ -112,13 +132,17 @@ class ScreeningMaker(Maker):
     def _funnel(self, candidates: list[Candidate]) -> list[Candidate]:
         for candidate in candidates:
             self._single_point(candidate)
-        coarse: list[Candidate] = []
-        for candidate in sorted(candidates, key=lambda c: c.rank):
-            if len(coarse) < self.n_coarse and candidate.state == "running":
-                self._relax(candidate, self.coarse_maker, "coarse")
-                coarse += [candidate] if candidate.state == "running" else []
+        remaining = _running(candidates)
+        for n, steps in self.rounds:
+            advanced: list[Candidate] = []
+            for candidate in remaining:
+                if len(advanced) < n:
+                    self._relax(candidate, _with_steps(self.coarse_maker, steps), "coarse")
+                    advanced += _running([candidate])
+            remaining = _running(advanced)
         finished: list[Candidate] = []
-        for candidate in sorted(coarse, key=lambda c: c.rank):
+        reserves = [c for c in _running(candidates) if c not in remaining]
+        for candidate in (remaining + reserves)[: self.n_final + SPARE]:
             if len(finished) < self.n_final:
                 self._finish(candidate)
                 finished += [candidate] if candidate.state == "done" else []
@@ -164,7 +188,19 @@ class ScreeningMaker(Maker):
             "structure": json.loads(best.structure.to_json()),
             "generator": best.generator,
             "max_force": best.max_force,
+            "survivors": self._survivors(candidates),
         }
+
+    def _survivors(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
+        sound = [c for c in candidates if c.state in ("done", "outranked") and c.stage in ("coarse", "final")]
+        return [
+            {
+                "generator": c.generator,
+                "energy_per_atom": c.energy_per_atom,
+                "structure": json.loads(c.structure.to_json()),
+            }
+            for c in sorted(sound, key=lambda c: (c.stage != "final", c.rank))[: self.n_survivors]
+        ]
 
     def _reading(self) -> tuple[int, float]:
         readings = {id(m.calculator): meter_reading(m.calculator) for m in self._makers()}
@@ -176,6 +212,11 @@ class ScreeningMaker(Maker):
     def _cost(self, before: tuple[int, float]) -> dict[str, Any]:
         calls, seconds = self._reading()
         return {"force_calls": calls - before[0], "force_seconds": seconds - before[1]}
+
+
+def survivors(output: dict[str, Any]) -> list[ProbeStructure]:
+    """The lowest structures of a screening, as candidates for the next level of a ladder."""
+    return [ProbeStructure(Structure.from_dict(s["structure"]), s["generator"]) for s in output["survivors"]]
 
 
 def structure_hash(structures: Sequence[ProbeStructure], level_identity: str, settings: Any = None) -> str:
@@ -220,6 +261,15 @@ def _run(maker: Any, candidate: Candidate) -> dict[str, Any] | None:
     if maker.steps > 1:
         candidate.structure = _bare(result.final_mol_or_struct)
     return frame
+
+
+def _with_steps(maker: Any, steps: int) -> Any:
+    return replace(maker, steps=steps)
+
+
+def _running(candidates: list[Candidate]) -> list[Candidate]:
+    """Those still in the running, the lowest energy first."""
+    return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
 
 
 def _step_in_volume(candidate: Candidate, stress: Any) -> None:

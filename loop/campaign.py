@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from loop.calculation_log import CalculationLog
 from loop.config import Settings, changed_settings
-from loop.database import Database, to_json
-from loop.errors import RunError, UserError
-from loop.records import CalculationRecord, Role
+from loop.database import Database, now, to_json
+from loop.errors import UserError
+from loop.locking import locked
 
 #: Packages whose version can change a result.
 _VERSIONED = ("phaseloop", "torch", "pymatgen", "ase", "atomate2", "jobflow", "chgnet", "matminer", "numpy")
-
-#: States in which a calculation is still to be run.
-OPEN_STATES = ("proposed", "approved", "submitted", "running")
-
-_CALCULATION_COLUMNS = tuple(f.name for f in fields(CalculationRecord) if f.name != "structure")
-
-
-@dataclass(frozen=True)
-class Calculation:
-    """A calculation to be made: the structures to try at one composition.
-
-    Attributes:
-        hash: What identifies it, here and in any other campaign.
-        role: Probe or competing phase.
-        composition: Formula.
-        probes: The structures as plain values, `dft.probes.ProbeStructure.as_dict`.
-        problem: Why none could be built; it is then recorded as failed.
-    """
-
-    hash: str
-    role: Role
-    composition: str
-    probes: list[dict[str, Any]]
-    problem: str = ""
 
 
 class Campaign:
@@ -54,6 +27,7 @@ class Campaign:
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
         self.database = database
+        self.calculations = CalculationLog(database)
         self.settings = Settings.model_validate(json.loads(database.meta("settings") or "{}"))
 
     @classmethod
@@ -78,7 +52,7 @@ class Campaign:
         Raises:
             UserError: If another process drives the campaign or a setting that changes results differs.
         """
-        with _lock(folder):
+        with locked(folder):
             database = Database(folder / "campaign.db", create=True)
             try:
                 if database.meta("settings") is None:
@@ -104,12 +78,12 @@ class Campaign:
     def begin_cycle(self, number: int) -> None:
         """Record that a cycle has begun; again after an interruption changes nothing."""
         self.database.write(
-            ("INSERT OR IGNORE INTO cycles (number, state, started) VALUES (?, 'running', ?)", (number, _now()))
+            ("INSERT OR IGNORE INTO cycles (number, state, started) VALUES (?, 'running', ?)", (number, now()))
         )
 
     def complete_cycle(self, number: int) -> None:
         """Record that a cycle is completed."""
-        self.database.write(("UPDATE cycles SET state = 'completed', finished = ? WHERE number = ?", (_now(), number)))
+        self.database.write(("UPDATE cycles SET state = 'completed', finished = ? WHERE number = ?", (now(), number)))
 
     def seconds(self, number: int) -> dict[str, float]:
         """Wall seconds of a cycle by stage, so far."""
@@ -196,112 +170,6 @@ class Campaign:
         rows = self.database.query("SELECT number FROM cycles WHERE state = 'running'")
         return rows[0]["number"] if rows else None
 
-    # calculations -----------------------------------------------------------------------------------------------------
-
-    def record_calculations(self, phase_field: str, cycle: int, level: str, items: Sequence[Calculation]) -> None:
-        """Record what a field's hull will rest on; what is known already is used, not made again."""
-        calculations = [
-            (
-                "INSERT OR IGNORE INTO calculations (hash, phase_field, cycle, role, composition, level, state, "
-                "reason, n_structures, input) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    c.hash,
-                    phase_field,
-                    cycle,
-                    c.role,
-                    c.composition,
-                    level,
-                    state,
-                    c.problem,
-                    len(c.probes),
-                    to_json(c.probes),
-                ),
-            )
-            for c, state in ((c, "approved" if c.probes else "failed") for c in items)
-        ]
-        uses = [
-            ("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?)", (phase_field, c.role, c.composition, c.hash))
-            for c in items
-        ]
-        self.database.write(*calculations, *uses)
-
-    def is_planned(self, phase_field: str) -> bool:
-        """Whether the calculations of a field have been decided."""
-        return bool(self.database.query("SELECT 1 FROM uses WHERE phase_field = ? LIMIT 1", (phase_field,)))
-
-    def open_calculations(self, phase_field: str) -> list[Calculation]:
-        """The calculations of a field that are still to be run, competing phases first."""
-        rows = self.database.query(
-            "SELECT c.hash, c.role, c.composition, c.input FROM calculations c JOIN uses u ON u.hash = c.hash "
-            f"WHERE u.phase_field = ? AND c.state IN ({', '.join('?' * len(OPEN_STATES))}) GROUP BY c.hash "
-            "ORDER BY c.role, c.n_structures DESC, c.composition",
-            (phase_field, *OPEN_STATES),
-        )
-        return [Calculation(row["hash"], row["role"], row["composition"], json.loads(row["input"])) for row in rows]
-
-    def record_running(self, calculation_hash: str) -> None:
-        """Record the start of an attempt."""
-        self.database.write(
-            ("UPDATE attempts SET state = 'interrupted' WHERE hash = ? AND state = 'running'", (calculation_hash,)),
-            ("INSERT INTO attempts (hash, state, started) VALUES (?, 'running', ?)", (calculation_hash, _now())),
-            ("UPDATE calculations SET state = 'running' WHERE hash = ?", (calculation_hash,)),
-        )
-
-    def record_result(self, calculation_hash: str, result: dict[str, Any]) -> None:
-        """Record how a calculation ended. Only one that is done has an energy.
-
-        Args:
-            calculation_hash: Which.
-            result: state, reason, energy_per_atom (eV/atom), n_atoms, generator, structure, max_force (eV/Å), wall_s,
-                cpu_s, force_calls, force_s, output.
-        """
-        done = result["state"] == "done"
-        names = ("n_atoms", "generator", "max_force", "wall_s", "cpu_s", "force_calls", "force_s", "output")
-        values = {name: result[name] for name in names if result.get(name) is not None}
-        values |= {"state": result["state"], "reason": result.get("reason") or ""}
-        values["energy_per_atom"] = result["energy_per_atom"] if done else None
-        values["structure"] = to_json(result["structure"]) if result.get("structure") else None
-        assignments = ", ".join(f"{name} = ?" for name in values)
-        self.database.write(
-            (f"UPDATE calculations SET {assignments} WHERE hash = ?", (*values.values(), calculation_hash)),
-            (
-                "UPDATE attempts SET state = ?, reason = ?, wall_s = ?, cpu_s = ? WHERE hash = ? AND state = 'running'",
-                (
-                    values["state"],
-                    values["reason"],
-                    values.get("wall_s", 0.0),
-                    values.get("cpu_s", 0.0),
-                    calculation_hash,
-                ),
-            ),
-        )
-
-    def calculations_of(self, phase_field: str, role: Role) -> list[CalculationRecord]:
-        """The calculations that a field's hull rests on, one per composition."""
-        rows = self.database.query(
-            "SELECT c.*, u.composition AS used_as FROM uses u JOIN calculations c ON c.hash = u.hash "
-            "WHERE u.phase_field = ? AND u.role = ? ORDER BY u.composition",
-            (phase_field, role),
-        )
-        return [_record(row, role) for row in rows]
-
-    def calculations(self) -> pd.DataFrame:
-        """Every calculation without its structures."""
-        rows = self.database.query(
-            f"SELECT {', '.join(_CALCULATION_COLUMNS)}, force_s FROM calculations ORDER BY cycle, role, composition"
-        )
-        return pd.DataFrame([dict(row) for row in rows], columns=[*_CALCULATION_COLUMNS, "force_s"])
-
-    def calculation_states(self, hashes: Iterable[str] | None = None) -> dict[str, int]:
-        """How many calculations are in each state."""
-        rows = self.database.query("SELECT hash, state FROM calculations")
-        wanted = None if hashes is None else set(hashes)
-        counts: dict[str, int] = {}
-        for row in rows:
-            if wanted is None or row["hash"] in wanted:
-                counts[row["state"]] = counts.get(row["state"], 0) + 1
-        return counts
-
     # verdicts ---------------------------------------------------------------------------------------------------------
 
     def record_verdict(self, verdict: dict[str, Any]) -> None:
@@ -313,12 +181,6 @@ class Campaign:
     def verdicts(self) -> list[dict[str, Any]]:
         """All verdicts, in the order of the cycles."""
         return [dict(row) for row in self.database.query("SELECT * FROM verdicts ORDER BY cycle, rowid")]
-
-
-def _record(row: Any, role: Role) -> CalculationRecord:
-    values = {name: row[name] for name in _CALCULATION_COLUMNS}
-    structure = json.loads(row["structure"]) if row["structure"] else None
-    return CalculationRecord(**{**values, "role": role, "composition": row["used_as"], "structure": structure})
 
 
 def _version(package: str) -> str:
@@ -334,7 +196,7 @@ def _begin(database: Database, settings: Settings) -> None:
         "settings": to_json(settings.plain()),
         "settings_hash": settings.hash(),
         "versions": to_json(versions),
-        "created": _now(),
+        "created": now(),
     }
     database.write_many("INSERT INTO meta VALUES (?, ?)", facts.items())
 
@@ -358,29 +220,3 @@ def _value(values: dict[str, Any], name: str) -> Any:
     for part in name.split("."):
         values = values.get(part, {})
     return values
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second driver; the operating system lets go of it when the process dies."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "campaign.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise RunError(f"the campaign folder {folder} cannot be written: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-            raise UserError(f"{folder} is being driven by process {holder}; wait for it or stop it") from None
-        with suppress(OSError):  # the number only serves the message above; a full disk is told by the database
-            os.ftruncate(handle, 0)
-            os.write(handle, str(os.getpid()).encode())
-        yield
-    finally:
-        os.close(handle)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -16,6 +16,7 @@ from loop.errors import RunError, UserError
 
 if TYPE_CHECKING:
     from loop.campaign import Campaign
+    from loop.report.live import Mode
 
 app = typer.Typer(
     name="loop",
@@ -30,6 +31,9 @@ DEFAULT_FOLDER = Path("campaign")
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign folder.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there as JSON.")]
+
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")]
+JsonLogOption = Annotated[bool, typer.Option("--json-log", help="One JSON object per event instead of text.")]
 
 
 @app.command()
@@ -62,12 +66,13 @@ def run(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although settings that change results have changed.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")] = False,
+    quiet: QuietOption = False,
+    json_log: JsonLogOption = False,
 ) -> None:
     """Run the loop until the campaign has N completed cycles; run again to go on after any interruption."""
     from loop.running import run_in_folder
 
-    run_in_folder(folder, config, cycles, accept_changes=accept_changes, quiet=quiet)
+    run_in_folder(folder, config, cycles, accept_changes=accept_changes, display=_display(quiet, json_log))
 
 
 @app.command()
@@ -78,12 +83,13 @@ def explore(
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration.")] = None,
     folder: Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Default: explore-FIELD.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")] = False,
+    quiet: QuietOption = False,
+    json_log: JsonLogOption = False,
 ) -> None:
     """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
     from loop.running import explore_in_folder
 
-    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, quiet)
+    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, _display(quiet, json_log))
 
 
 @app.command()
@@ -189,12 +195,58 @@ def export(
 
 
 @app.command()
+def simulate(
+    energies: Annotated[
+        Path | None, typer.Argument(metavar="[ENERGIES.csv]", help="Table `composition,total_energy_eV` of one field.")
+    ] = None,
+    field: Annotated[str | None, typer.Option(metavar="FIELD", help="The phase field, such as Li-Sn-S-Cl.")] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="hull, spread, grid or random; may be given several times.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many campaigns to replay.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first.")] = 0,
+    initial: Annotated[int, typer.Option(min=0, help="Compositions drawn by chance first.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="How many are chosen at once.")] = 1,
+    within: Annotated[float, typer.Option(min=0, help="Found means this near to the hull, meV/atom.")] = 10.0,
+    prior: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Energies of a cheaper level, `composition,e_above_hull` in eV/atom."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Picture of found against evaluated.")] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Replay a campaign on known energies: how many calculations does each strategy need?"""
+    from loop.simulate_command import print_field_figures, simulate_field_command, write_json
+    from loop.simulate_plot import found_against_evaluated
+
+    if energies is None or field is None:
+        raise UserError("give ENERGIES.csv and --field")
+    with user_input():
+        puzzle, replays, facts = simulate_field_command(
+            energies, field, strategy or ["hull"], range(seed, seed + seeds), initial, batch, within, prior
+        )
+    print_field_figures(facts)
+    if json_file:
+        with writing(json_file):
+            write_json(facts, json_file)
+    if plot:
+        curves = {name: [r.found for r in replays if r.strategy == name] for name in facts["mean"]}
+        with user_input(), writing(plot):
+            sizes = len(puzzle.targets), len(puzzle.candidates)
+            found_against_evaluated(curves, *sizes, plot, "compositions evaluated")
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine can run, and what each missing thing needs."""
     from loop.doctor import examine
     from loop.tables import print_findings
 
     print_findings(examine())
+
+
+def _display(quiet: bool, json_log: bool) -> Mode:
+    return "quiet" if quiet else "json" if json_log else "auto"
 
 
 @contextmanager

@@ -76,6 +76,11 @@ class Probes(_Section):
     """Probe compositions and structures in a chosen field."""
 
     compositions_per_field: int = Field(10, ge=1, description="charge-neutral compositions per field")
+    first_batch: int = Field(5, ge=1, description="compositions spread over the field before anything is known")
+    batch: int = Field(5, ge=1, description="compositions chosen at a time from what is known by then")
+    strategy: Literal["hull", "spread", "grid", "random"] = Field(
+        "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"
+    )
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell, at most")
 
 

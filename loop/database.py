@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ CREATE TABLE calculations (
     CHECK (energy_per_atom IS NULL OR state = 'done')
 );
 CREATE TABLE uses (                    -- which calculations the hull of a field rests on
-    phase_field TEXT, role TEXT, composition TEXT, hash TEXT, PRIMARY KEY (phase_field, role, composition)
+    phase_field TEXT, role TEXT, composition TEXT, hash TEXT, reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (phase_field, role, composition)
 );
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, hash TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
@@ -139,3 +141,8 @@ class Database:
 def to_json(value: Any) -> str:
     """Compact JSON of plain values."""
     return json.dumps(value, separators=(",", ":"))
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -9,13 +9,13 @@ import pandas as pd
 from dft.competing import parse_formula
 from dft.execute import LocalExecutor
 from loop.campaign import Campaign
-from loop.cycle import Cycle
 from loop.errors import UserError
-from loop.progress import Reporter
+from loop.exploration import Exploration, Show
+from loop.report.live import Event
 from vae import PhaseField
 
 
-def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: list[str], reporter: Reporter) -> None:
+def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: list[str], show: Show) -> None:
     """Explore one field as the only cycle of a campaign of its own.
 
     Raises:
@@ -27,13 +27,13 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
             f"{campaign.folder} holds another campaign ({', '.join(states)}); name another folder with --dir"
         )
     if campaign.completed_cycles():
-        reporter.say(f"{phase_field} has been explored in {campaign.folder}; nothing to do")
+        show(Event("message", text=f"{phase_field} has been explored in {campaign.folder}; nothing to do"))
         return
     campaign.begin_cycle(1)
     if not states:
         campaign.record_proposals(1, {str(phase_field): "asked for by name"})
     with LocalExecutor(campaign.settings.execution.workers, log=campaign.folder / "workers.log") as executor:
-        Cycle(campaign, 1, executor, reporter).explore(phase_field, compositions)
+        Exploration(campaign, 1, phase_field, executor, show).run(compositions)
     campaign.complete_cycle(1)
 
 

@@ -39,6 +39,11 @@ class FieldHull:
         """Probe compositions that have an energy above the hull."""
         return int(self.probes["e_above_competing"].notna().sum())
 
+    @property
+    def n_competing(self) -> int:
+        """Competing phases that have an energy."""
+        return int(self.competing["energy_per_atom"].notna().sum())
+
 
 def field_hull(probes: Sequence[CalculationRecord], competing: Sequence[CalculationRecord]) -> FieldHull:
     """Put the finished calculations of a field on one hull; the others are listed and take no part.
@@ -50,16 +55,21 @@ def field_hull(probes: Sequence[CalculationRecord], competing: Sequence[Calculat
     done_probes = [record for record in probes if record.energy_per_atom is not None]
     done_competing = [record for record in competing if record.energy_per_atom is not None]
     try:
-        points = hull_points([_entry(r) for r in done_probes], [_entry(r) for r in done_competing])
-        diagram = build_phase_diagram([_entry(r) for r in done_competing])
+        points = hull_points([entry_of(r) for r in done_probes], [entry_of(r) for r in done_competing])
+        diagram = build_phase_diagram([entry_of(r) for r in done_competing])
     except ValueError as error:
         return FieldHull(_probe_table(probes, {}), _competing_table(competing, {}), str(error))
-    above = {r.hash: float(diagram.get_e_above_hull(_entry(r)) or 0.0) for r in done_competing}
+    above = {r.hash: float(diagram.get_e_above_hull(entry_of(r)) or 0.0) for r in done_competing}
     by_hash = {record.hash: point for record, point in zip(done_probes, points, strict=True)}
     return FieldHull(_probe_table(probes, by_hash), _competing_table(competing, above), points=tuple(points))
 
 
-def _entry(record: CalculationRecord) -> ComputedEntry:
+def entry_of(record: CalculationRecord) -> ComputedEntry:
+    """A finished calculation as an entry that carries its level of theory; total energy in eV.
+
+    Raises:
+        ValueError: If it has no energy.
+    """
     composition = Composition(record.composition)
     energy = record.energy_per_atom
     if energy is None:

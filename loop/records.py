@@ -38,6 +38,7 @@ class CalculationRecord:
         wall_s: Wall-clock seconds.
         cpu_s: CPU seconds.
         force_calls: Energy-and-force evaluations.
+        choice: Why a field's exploration chose this composition; empty for competing phases.
         output: File of the raw output, relative to the campaign folder.
     """
 
@@ -58,6 +59,7 @@ class CalculationRecord:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     force_calls: int = 0
+    choice: str = ""
     output: str = ""
 
 
@@ -78,7 +80,8 @@ class FieldRecord:
         competing_source: Where the competing phases came from, in words.
         probes: One row per probe calculation: composition, formula, state, reason, e_above_hull, e_above_competing,
             energy_per_atom (all eV/atom), decomposition, competing_decomposition (dictionaries formula -> fraction of
-            atoms), n_atoms, n_structures, generator, structure (pymatgen dictionary), max_force, cpu_s, hash, output.
+            atoms), choice (why this composition), n_atoms, n_structures, generator, structure (pymatgen dictionary),
+            max_force, cpu_s, hash, output.
         competing: One row per competing phase: formula, state, reason, energy_per_atom, e_above_hull (eV/atom,
             among the competing phases), generator, structure, hash.
     """

@@ -12,13 +12,13 @@ from pathlib import Path
 from loop.campaign import Campaign
 from loop.config import Settings, load_settings
 from loop.errors import RunError, UserError, Waiting
-from loop.progress import Reporter
+from loop.report.live import Display, Event, Mode, open_display
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def run_in_folder(
-    folder: Path, config: Path | None, cycles: int | None, *, accept_changes: bool = False, quiet: bool = False
+    folder: Path, config: Path | None, cycles: int | None, *, accept_changes: bool = False, display: Mode = "auto"
 ) -> None:
     """Bring the campaign in `folder` to `cycles` completed cycles in total.
 
@@ -27,29 +27,29 @@ def run_in_folder(
         config: Configuration; none for the folder's own campaign.yaml, else what it was begun with, else the defaults.
         cycles: None for the number in the configuration.
         accept_changes: Go on under settings that change results.
-        quiet: Write to the log only.
+        display: How progress is shown.
     """
     settings = _settings(folder, config)
-    reporter = Reporter(quiet)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a queue's or a user's polite kill is an interruption
+    _interruptible()
     with Campaign.drive(folder, settings, accept_changes) as campaign, _logging_to(folder / "loop.log"):
         wanted = cycles or campaign.settings.cycles
-        try:
-            made = _run(campaign, wanted, reporter)
-        except Waiting as waiting:
-            reporter.say(str(waiting))
-            return
         page = folder / "report" / "index.html"
-        if not made:
-            done = campaign.completed_cycles()
-            reporter.say(
-                f"{folder} has {done} completed cycles already (asked for {wanted}); nothing to do, see {page}"
-            )
-            return
-        reporter.say(f"{made} cycles made, {campaign.completed_cycles()} in total; open {page}")
+        with open_display(display, wanted) as show:
+            try:
+                made = _run(campaign, wanted, show)
+            except Waiting as waiting:
+                show(Event("message", text=str(waiting)))
+                return
+        done = campaign.completed_cycles()
+        if made:
+            text = f"{made} cycles made, {done} in total; open {page}"
+        else:
+            text = f"{folder} has {done} completed cycles already (asked for {wanted}); nothing to do, see {page}"
+        if display not in ("quiet", "json"):
+            print(text)
 
 
-def explore_in_folder(folder: Path, config: Path | None, field: str, compositions: Path | None, quiet: bool) -> None:
+def explore_in_folder(folder: Path, config: Path | None, field: str, compositions: Path | None, display: Mode) -> None:
     """Explore one field in a folder of its own and make its report.
 
     Args:
@@ -57,19 +57,29 @@ def explore_in_folder(folder: Path, config: Path | None, field: str, composition
         config: Configuration; as for `run_in_folder`.
         field: Such as ``Li-Sn-S-Cl``.
         compositions: Table of compositions to probe; none to choose them.
-        quiet: Write to the log only.
+        display: How progress is shown.
     """
     _quieten_libraries()
     from loop.explore import explore_field, read_compositions, read_field
 
     phase_field = read_field(field)
     formulas = read_compositions(compositions, phase_field) if compositions else []
-    reporter = Reporter(quiet)
     settings = _settings(folder, config)
-    with Campaign.drive(folder, settings) as campaign, _logging_to(folder / "loop.log"), _failures_told(campaign):
-        explore_field(campaign, phase_field, formulas, reporter)
+    _interruptible()
+    with (
+        Campaign.drive(folder, settings) as campaign,
+        _logging_to(folder / "loop.log"),
+        _failures_told(campaign),
+        open_display(display) as show,
+    ):
+        explore_field(campaign, phase_field, formulas, show)
         page = write_report(campaign)
-        reporter.say(f"open {page}")
+        show(Event("message", text=f"open {page}"))
+
+
+def _interruptible() -> None:
+    """A queue's or a user's polite kill is an interruption like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def write_report(campaign: Campaign) -> Path:
@@ -87,14 +97,14 @@ def _settings(folder: Path, config: Path | None) -> Settings | None:
     return load_settings(own) if own.exists() else None
 
 
-def _run(campaign: Campaign, cycles: int, reporter: Reporter) -> int:
+def _run(campaign: Campaign, cycles: int, show: Display) -> int:
     if campaign.completed_cycles() >= cycles:
         return 0
     _quieten_libraries()
     with _failures_told(campaign):
         from loop.cycle import run_campaign
 
-        return run_campaign(campaign, cycles, reporter, write_report)
+        return run_campaign(campaign, cycles, show, write_report)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def campaign_record(campaign: Campaign) -> CampaignRecord:
         data=json.loads(meta("data") or "{}"),
         cycles=tuple(_cycle_record(campaign, number) for number in numbers),
         fields=tuple(_field_records(campaign)),
-        calculations=campaign.calculations(),
+        calculations=campaign.calculations.table(),
         created=meta("created") or "",
     )
 
@@ -53,7 +53,7 @@ def _field_records(campaign: Campaign) -> list[FieldRecord]:
 
 
 def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str, dict[str, Any]]) -> FieldRecord:
-    hull = field_hull(campaign.calculations_of(name, "probe"), campaign.calculations_of(name, "competing"))
+    hull = field_hull(campaign.calculations.of(name, "probe"), campaign.calculations.of(name, "competing"))
     verdict = verdicts.get(name, {"phase_field": name, "cycle": cycle})
     known = {key: value for key, value in verdict.items() if value is not None}
     return FieldRecord(**known, probes=hull.probes, competing=hull.competing)
@@ -61,13 +61,13 @@ def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str,
 
 def status(campaign: Campaign) -> dict[str, Any]:
     """What `loop status --json` prints; its keys are fixed."""
-    calculations = campaign.calculations()
+    calculations = campaign.calculations.table()
     verdicts = {v["phase_field"]: v for v in campaign.verdicts()}
     proposed = campaign.database.query("SELECT cycle, phase_field, reason FROM proposals ORDER BY cycle, position")
     return {
         "name": campaign.settings.name,
         "cycles_completed": campaign.completed_cycles(),
-        "calculations": campaign.calculation_states(),
+        "calculations": campaign.calculations.states(),
         "cpu_hours": round(float(calculations["cpu_s"].sum()) / 3600, 4),
         "fields": [
             {

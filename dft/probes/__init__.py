@@ -9,13 +9,19 @@ import numpy as np
 from pymatgen.core import Composition
 
 from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.known import given, substituted
 from dft.probes.ordered import ordered_lattices
 from dft.probes.prototypes import prototypes
 
 Generator = Callable[[Composition, ProbeSettings, np.random.Generator], list[ProbeStructure]]
 
 #: Each way of building structures by the name that `ProbeSettings.generators` calls it by; best candidates first.
-GENERATORS: dict[str, Generator] = {"ordered": ordered_lattices, "prototypes": prototypes}
+GENERATORS: dict[str, Generator] = {
+    "ordered": ordered_lattices,
+    "prototypes": prototypes,
+    "substitution": substituted,
+    "given": given,
+}
 
 __all__ = ["GENERATORS", "ProbeSettings", "ProbeStructure", "build_probes"]
 

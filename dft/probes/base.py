@@ -30,17 +30,20 @@ class ProbeSettings:
         n_structures: Most structures kept per composition.
         max_atoms: Most atoms in a cell.
         min_atoms: A reduced formula with fewer atoms is multiplied up to a cell of at least this many.
-        stackings: Anion packings: ``AB`` is fcc, ``ABA`` hcp, ``ABACA`` double hcp, ``bcc`` body-centred.
+        stackings: Anion packings: ``AB`` is fcc, ``ABA`` hcp, ``ABACA`` double hcp, ``ABAB`` the samarium stacking 9R,
+            ``bcc`` body-centred.
         supercells: Shapes of supercell tried for each packing and number of formula units.
         restarts: Random decorations from which each swap search starts.
         rattle: Standard deviation of the random displacement, Å, that lets a relaxation leave the lattice's symmetry.
+        folder: The user's structures, for the generators ``given`` and ``substitution``.
     """
 
     generators: tuple[str, ...] = ("ordered",)
-    n_structures: int = 20
+    n_structures: int = 40
     max_atoms: int = 24
     min_atoms: int = 8
-    stackings: tuple[str, ...] = ("AB", "ABA", "bcc", "ABACA")
-    supercells: int = 2
-    restarts: int = 24
+    stackings: tuple[str, ...] = ("AB", "ABA", "bcc", "ABACA", "ABAB")
+    supercells: int = 6
+    restarts: int = 8
     rattle: float = 0.03
+    folder: str = ""

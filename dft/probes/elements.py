@@ -37,6 +37,9 @@ _MOLECULES = {
     "Cl": (1.988, 28.9), "Br": (2.281, 32.8), "I": (2.666, 42.7),
 }  # fmt: skip
 
+#: Factors on the volume of molecular crystals: the energy between molecules is so flat that a relaxation stops early.
+_STRETCHES = (1.0, 0.85, 1.2)
+
 
 def element_structures(symbol: str, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
     """The known structure of an element first, then, for a metal, the other close packings."""
@@ -47,7 +50,9 @@ def element_structures(symbol: str, settings: ProbeSettings, rng: np.random.Gene
     for name in (*known, *others):
         label, structure = prototype(name)
         origin = "known structure" if name == known[0] else "prototype"
-        built.append(ProbeStructure(_of_element(symbol, structure, settings, rng), f"{origin}: AFLOW {label}"))
+        for stretch in _STRETCHES if symbol in _MOLECULES else (1.0,):
+            filled = _of_element(symbol, structure, stretch, settings.rattle / 3, rng)
+            built.append(ProbeStructure(filled, f"{origin}: AFLOW {label}"))
     return built
 
 
@@ -56,15 +61,17 @@ def is_element(composition: Composition) -> bool:
     return len(composition.elements) == 1
 
 
-def _of_element(symbol: str, structure: Structure, settings: ProbeSettings, rng: np.random.Generator) -> Structure:
+def _of_element(
+    symbol: str, structure: Structure, stretch: float, rattle: float, rng: np.random.Generator
+) -> Structure:
     bond, volume = _MOLECULES.get(symbol, (None, atomic_volume(symbol)))
     structure = Structure(structure.lattice, [symbol] * len(structure), structure.frac_coords)
-    structure.scale_lattice(volume * len(structure))
+    structure.scale_lattice(volume * len(structure) * stretch)
     if bond is not None:
         structure = _with_bond_length(structure, bond)
     if len(structure) == 1 or bond is not None:
         return structure
-    return rattled(structure, settings.rattle / 3, rng)
+    return rattled(structure, rattle, rng)
 
 
 def _with_bond_length(structure: Structure, bond: float) -> Structure:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-PACKING_NAMES = {"AB": "fcc", "ABA": "hcp", "ABACA": "double hcp", "bcc": "bcc"}
+PACKING_NAMES = {"AB": "fcc", "ABA": "hcp", "ABACA": "double hcp", "ABAB": "9R", "bcc": "bcc"}
 
 _LAYER = {"A": np.array([0.0, 0.0]), "B": np.array([1 / 3, 2 / 3]), "C": np.array([2 / 3, 1 / 3])}
 
@@ -79,8 +79,7 @@ def compact_supercells(lattice: SiteLattice, size: int, n: int, rng: np.random.G
     """
     scored: dict[tuple[float, ...], np.ndarray] = {}
     for hnf in _hermite_normal_forms(size):
-        cell = _reduced(hnf @ lattice.cell)
-        scored.setdefault(tuple(np.sort(np.linalg.norm(cell, axis=1))[::-1].round(4)), hnf)
+        scored.setdefault(_metric(_reduced(hnf @ lattice.cell)), hnf)
     ordered = [scored[key] for key in sorted(scored)]
     rest = ordered[1 : max(n + 1, len(ordered) // 4)]
     picked = rng.permutation(len(rest))[: n - 1]
@@ -108,6 +107,13 @@ def _hermite_normal_forms(size: int) -> Iterator[np.ndarray]:
                 for d in range(f):
                     for e in range(f):
                         yield np.array([[a, 0, 0], [b, c, 0], [d, e, f]])
+
+
+def _metric(cell: np.ndarray) -> tuple[float, ...]:
+    """Squared lengths, longest first, and scalar products of the cell vectors: equal for equal shapes."""
+    gram = cell @ cell.T
+    products = np.abs(gram[np.triu_indices(3, 1)])
+    return (*np.sort(np.diag(gram))[::-1].round(4).tolist(), *np.sort(products).round(4).tolist())
 
 
 def _reduced(cell: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ is good is decided by the level of theory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,7 +23,8 @@ from dft.probes.volumes import has_anions, is_large_cation, rattled, rough_volum
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
 SAME_ENERGY = 1e-4
 
-_NO_SITES = np.empty((0, 3))
+#: Arrangements kept of each supercell and kind of hole.
+N_ARRANGEMENTS = 3
 
 HOLES = ("tetrahedral", "octahedral", "mixed")
 
@@ -58,11 +60,16 @@ def ordered_lattices(
 
 
 def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Composition]:
-    """The reduced formula multiplied up to `min_atoms`, and once again if the cell stays within 16 atoms."""
+    """The reduced formula multiplied up to `min_atoms`, and a larger cell of up to 16 atoms.
+
+    An odd number of anions fits no hexagonal packing, so that it is doubled as far as `max_atoms` allows.
+    """
     reduced = composition.reduced_composition
     n = round(reduced.num_atoms)
+    charges = oxidation_states(reduced)
+    odd = sum(amount for symbol, amount in reduced.get_el_amt_dict().items() if charges[symbol] < 0) % 2 == 1
     first = max(1, -(-settings.min_atoms // n))
-    largest = max(first, min(settings.max_atoms, 16) // n)
+    largest = max(first, (2 * n <= settings.max_atoms and odd) * 2, min(settings.max_atoms, 16) // n)
     return [reduced * z for z in sorted({first, largest}) if n * z <= max(settings.max_atoms, n)]
 
 
@@ -91,34 +98,52 @@ def _families(ions: _Ions, settings: ProbeSettings, rng: np.random.Generator) ->
             continue
         size = len(ions.packed) // len(lattice.anions)
         for cell in compact_supercells(lattice, size, settings.supercells, rng):
+            sites = _Sites.of(cell, ions)
             for holes in HOLES if ions.inside else ("no",):
                 family = f"ordered lattice: {PACKING_NAMES.get(name, name)} {what}, {holes} cations"
-                for energy, structure in _arrange(ions, cell, holes, settings, rng):
+                for energy, structure in _arrange(ions, sites, holes, settings, rng):
                     yield family, energy, structure
 
 
+@dataclass(frozen=True)
+class _Sites:
+    """All sites of a supercell at a rough volume, with their one Ewald matrix; kind 0 packing, 1 and 2 the holes."""
+
+    cell: np.ndarray
+    frac: np.ndarray
+    kind: np.ndarray
+    matrix: np.ndarray
+
+    @classmethod
+    def of(cls, lattice: SiteLattice, ions: _Ions) -> _Sites:
+        volume = rough_volume(Composition(Counter(ions.packed + ions.inside)), ions.charges)
+        cell = lattice.cell * (volume / np.linalg.det(lattice.cell)) ** (1 / 3)
+        holes = [lattice.tetrahedral, lattice.octahedral] if ions.inside else []
+        parts = [lattice.anions, *holes]
+        frac = np.concatenate(parts)
+        kind = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        return cls(cell, frac, kind, unit_charge_matrix(cell, frac))
+
+
 def _arrange(
-    ions: _Ions, lattice: SiteLattice, holes: str, settings: ProbeSettings, rng: np.random.Generator
+    ions: _Ions, sites: _Sites, holes: str, settings: ProbeSettings, rng: np.random.Generator
 ) -> list[tuple[float, Structure]]:
-    """The arrangements of lowest electrostatic energy on one supercell, two at most."""
-    kinds = {"tetrahedral": [lattice.tetrahedral], "octahedral": [lattice.octahedral]}
-    inner = np.concatenate(kinds.get(holes, [lattice.tetrahedral, lattice.octahedral])) if ions.inside else _NO_SITES
-    if len(inner) < len(ions.inside):
+    """The arrangements of lowest electrostatic energy on one supercell, `N_ARRANGEMENTS` at most."""
+    allowed = {"tetrahedral": (0, 1), "octahedral": (0, 2)}.get(holes, (0, 1, 2))
+    used = np.isin(sites.kind, allowed)
+    sublattice = (sites.kind[used] > 0).astype(int)
+    n_holes = int(sublattice.sum())
+    if n_holes < len(ions.inside):
         return []
-    species = np.array([*ions.packed, *ions.inside, *[""] * (len(inner) - len(ions.inside))])
-    n_atoms = len(ions.packed) + len(ions.inside)
-    volume = rough_volume(Composition("".join(filter(None, species))), ions.charges)
-    cell = lattice.cell * (volume / np.linalg.det(lattice.cell)) ** (1 / 3)
-    frac = np.concatenate([lattice.anions, inner])
-    sublattice = np.repeat([0, 1], [len(lattice.anions), len(inner)])
-    matrix = unit_charge_matrix(cell, frac)
-    found: dict[int, tuple[float, np.ndarray]] = {}
+    species = np.array([*ions.packed, *ions.inside, *[""] * (n_holes - len(ions.inside))])
+    matrix = sites.matrix[np.ix_(used, used)]
+    found: dict[int, np.ndarray] = {}
     for _ in range(settings.restarts):
         start = np.concatenate([rng.permutation(np.flatnonzero(sublattice == k)) for k in (0, 1)])
         charges = np.array([ions.charges.get(symbol, 0.0) for symbol in species[start]])
         order, energy = swap_descent(matrix, charges, sublattice)
-        found.setdefault(round(energy / n_atoms / SAME_ENERGY), (energy / n_atoms, species[start[order]]))
-    best = [_structure(cell, frac, found[key][1]) for key in sorted(found)[:2]]
+        found.setdefault(round(energy / len(ions.packed + ions.inside) / SAME_ENERGY), species[start[order]])
+    best = [_structure(sites.cell, sites.frac[used], found[key]) for key in sorted(found)[:N_ARRANGEMENTS]]
     scaled = [scaled_to_minimum(structure, ions.charges) for structure in best]
     return [(energy, rattled(structure, settings.rattle, rng)) for energy, structure in scaled]
 

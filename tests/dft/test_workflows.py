@@ -12,7 +12,7 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from dft.levels import level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
-from dft.workflows import ScreeningMaker, structure_hash
+from dft.workflows import ScreeningMaker, structure_hash, survivors
 
 FEW = ProbeSettings(n_structures=3, restarts=4, supercells=1, stackings=("AB",))
 
@@ -43,6 +43,7 @@ class Scripted:
 
 
 def screen(probes, singles, coarse, final, **settings):
+    settings = {"rounds": ((8, 30),), **settings}
     makers = {"static_maker": Scripted(1, singles), "coarse_maker": Scripted(30, coarse)}
     maker = ScreeningMaker(level="scripted", final_maker=Scripted(300, final), **makers, **settings)
     return ScreeningMaker.make.original(maker, probes)
@@ -70,8 +71,25 @@ def test_lowest_after_the_coarse_step_is_finished_and_counts():
 
 def test_only_the_best_single_points_are_relaxed():
     coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    out = screen([A, B, C], SINGLES, coarse, coarse | by_volume(c=(-2, 1, True), b=(-2, 1, True)), n_coarse=2)
+    out = screen([A, B, C], SINGLES, coarse, coarse | by_volume(c=(-2, 1, True), b=(-2, 1, True)), rounds=((2, 30),))
     assert [row["stage"] for row in out["trail"]] == ["single point", "final", "coarse"]
+
+
+def test_each_round_takes_the_best_of_the_round_before():
+    lowering = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    out = screen([A, B, C], SINGLES, lowering, by_volume(a=(-1.5, 1, True)), rounds=((3, 5), (1, 5)))
+    assert [row["energy_per_atom"] for row in out["trail"]] == [-1.5, -1.4, -1.3]
+    assert [row["stage"] for row in out["trail"]] == ["final", "coarse", "coarse"]
+
+
+def test_survivors_are_the_lowest_and_start_the_next_level():
+    coarse = by_volume(a=(-1.5, 1.1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    final = {VOLUME["a"] * 1.1: (-2.0, 1, True)}
+    out = screen([A, B, C], SINGLES, coarse, final, n_survivors=2)
+    assert [(p.generator, round(p.structure.volume, 3)) for p in survivors(out)] == [
+        ("a", round(VOLUME["a"] * 1.1, 3)),
+        ("b", round(VOLUME["b"], 3)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,11 +126,6 @@ def test_structures_of_two_compositions_are_refused():
     other = ProbeStructure(Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]]), "given")
     with pytest.raises(ValueError, match=r"one composition, not of \['Li', 'LiCl'\]"):
         screen([A, other], SINGLES, SINGLES, SINGLES)
-
-
-def test_unknown_level_is_named():
-    with pytest.raises(ValueError, match=r"level_of_theory 'PBEsol' is unknown, choose from \['chgnet'"):
-        level("PBEsol")
 
 
 def test_hash_tells_structures_levels_and_settings_apart():

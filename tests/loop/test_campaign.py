@@ -3,7 +3,8 @@ import sqlite3
 import pandas as pd
 import pytest
 
-from loop.campaign import Calculation, Campaign
+from loop.calculation_log import Calculation
+from loop.campaign import Campaign
 from loop.config import Settings
 from loop.errors import UserError
 
@@ -19,7 +20,7 @@ def campaign(tmp_path):
 
 def plan(campaign, *hashes):
     items = [Calculation(h, "probe", f"Li{n}Cl{n}", [{"n": n}]) for n, h in enumerate(hashes, start=1)]
-    campaign.record_calculations(FIELD, 1, "chgnet", items)
+    campaign.calculations.plan(FIELD, 1, "chgnet", items, {"Li1Cl1": "spread"})
 
 
 def test_a_second_driver_is_refused(campaign):
@@ -66,11 +67,11 @@ def test_changed_settings_are_refused_by_name_until_accepted(tmp_path):
 
 def test_only_a_done_calculation_has_an_energy(campaign):
     plan(campaign, "aa", "bb")
-    for calculation in campaign.open_calculations(FIELD):
-        campaign.record_running(calculation.hash)
-    campaign.record_result("aa", DONE)
-    campaign.record_result("bb", {**DONE, "state": "unconverged", "reason": "force limit"})
-    done, unconverged = campaign.calculations_of(FIELD, "probe")
+    for calculation in campaign.calculations.unfinished(FIELD):
+        campaign.calculations.begin(calculation.hash)
+    campaign.calculations.end("aa", DONE)
+    campaign.calculations.end("bb", {**DONE, "state": "unconverged", "reason": "force limit"})
+    done, unconverged = campaign.calculations.of(FIELD, "probe")
     assert (done.state, done.energy_per_atom) == ("done", -3.5)
     assert (unconverged.state, unconverged.energy_per_atom) == ("unconverged", None)
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
@@ -79,20 +80,20 @@ def test_only_a_done_calculation_has_an_energy(campaign):
 
 def test_what_is_done_is_not_open_again_and_serves_a_second_field(campaign):
     plan(campaign, "aa", "bb")
-    campaign.record_running("aa")
-    campaign.record_result("aa", DONE)
-    assert [c.hash for c in campaign.open_calculations(FIELD)] == ["bb"]
-    campaign.record_calculations("Li-Al-S-Cl", 2, "chgnet", [Calculation("aa", "probe", "Li1Cl1", [])])
-    assert campaign.open_calculations("Li-Al-S-Cl") == []
-    assert campaign.calculations_of("Li-Al-S-Cl", "probe")[0].energy_per_atom == -3.5
-    assert campaign.calculation_states() == {"done": 1, "approved": 1}
+    campaign.calculations.begin("aa")
+    campaign.calculations.end("aa", DONE)
+    assert [c.hash for c in campaign.calculations.unfinished(FIELD)] == ["bb"]
+    campaign.calculations.plan("Li-Al-S-Cl", 2, "chgnet", [Calculation("aa", "probe", "Li1Cl1", [])], {})
+    assert campaign.calculations.unfinished("Li-Al-S-Cl") == []
+    assert campaign.calculations.of("Li-Al-S-Cl", "probe")[0].energy_per_atom == -3.5
+    assert campaign.calculations.states() == {"done": 1, "approved": 1}
 
 
 def test_an_interrupted_attempt_is_recorded_and_tried_again(campaign):
     plan(campaign, "aa")
-    campaign.record_running("aa")
-    assert [c.hash for c in campaign.open_calculations(FIELD)] == ["aa"]
-    campaign.record_running("aa")
+    campaign.calculations.begin("aa")
+    assert [c.hash for c in campaign.calculations.unfinished(FIELD)] == ["aa"]
+    campaign.calculations.begin("aa")
     states = [row["state"] for row in campaign.database.query("SELECT state FROM attempts ORDER BY id")]
     assert states == ["interrupted", "running"]
 

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import subprocess
 import sys
 
@@ -128,3 +129,33 @@ def test_a_full_disk_is_a_failure_of_the_run(full_disk, command):
     assert process.returncode == 1
     assert len(process.stderr.strip().splitlines()) == 1
     assert str(full_disk) in process.stderr
+
+
+@pytest.fixture
+def field_table(csv):
+    rows = ["Li,0", "Sn,0", "S,0", "Cl,0", "Li2S,-4.5", "LiCl,-4.2", "SnS2,-1.5", "SnCl4,-4.5"]
+    probes = [("Li3SnS3Cl", -10.2), ("Li2SnS2Cl2", -9.2), ("LiSnSCl3", -6.6), ("Li5SnS4Cl", -14.1), ("Li4SnS3Cl2", -13)]
+    return csv(
+        "energies.csv", "\n".join(["composition,total_energy_eV", *rows, *(f"{f},{e}" for f, e in probes)]) + "\n"
+    )
+
+
+def test_simulate_replays_a_field(field_table, tmp_path):
+    out, picture = tmp_path / "out.json", tmp_path / "out.png"
+    options = ("--seeds", 2, "--seed", 7, "--initial", 2, "--within", 30, "--json", out, "--plot", picture)
+    process = loop("simulate", field_table, "--field", "Li-Sn-S-Cl", "--strategy", "hull", *options)
+    assert process.returncode == 0, process.stderr
+    facts = json.loads(out.read_text())
+    assert [(run["seed"], run["strategy"]) for run in facts["runs"]] == [(7, "hull"), (8, "hull")]
+    assert set(facts["mean"]["hull"]) == {"first", "half", "all"}
+    assert picture.stat().st_size > 1000
+
+
+def test_simulate_says_what_is_wrong(field_table, csv):
+    refused(loop("simulate", field_table), "--field")
+    refused(loop("simulate", field_table, "--field", "Li-Sn-S-Cl", "--strategy", "best"), "'best'", "hull")
+    refused(loop("simulate", field_table, "--field", "Li-Sn-S-Br"), "Br")
+    bare = csv("bare.csv", "composition,total_energy_eV\nLi3SnS3Cl,-9.9\n")
+    refused(loop("simulate", bare, "--field", "Li-Sn-S-Cl"), "elemental reference")
+    no_energy = csv("nan.csv", field_table.read_text() + "Li7SnS5Cl,nan\n")
+    refused(loop("simulate", no_energy, "--field", "Li-Sn-S-Cl"), "nan", "row 15")

@@ -28,7 +28,7 @@ def test_the_demo_configuration_is_the_built_in_default(repository):
     ("text", "sentence"),
     [
         ("probez: {}", r"unknown key 'probez', choose from \['candidates'"),
-        ("probes: {max_atomz: 3}", r"unknown key 'probes.max_atomz', choose from \['compositions_per_field', 'max_"),
+        ("probes: {max_atomz: 3}", r"unknown key 'probes.max_atomz', choose from \['batch', 'compositions_per_field'"),
         ("candidates: {cations: [Xx]}", "candidates.cations: 'Xx' is no element"),
         ("candidates: {anions: [S]}", r"anions: a field has two anions, but only \['S'\] can be chosen from"),
         ("candidates: {anions: [S, Sn]}", "anions: Sn is no anion here"),

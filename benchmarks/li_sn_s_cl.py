@@ -1,0 +1,160 @@
+"""Energies above the hull of Li-Sn-S-Cl at a level of theory, against the published DFT ones.
+
+    python benchmarks/li_sn_s_cl.py --data li_sn_s_cl_dft.csv --level chgnet --limit 24 --seed 0 --json out.json
+
+The table is `li_sn_s_cl_dft.csv`, from https://github.com/lrcfmd/PhaseBO (Vasylenko et al., Nat. Commun. 12, 5561
+(2021), doi 10.1038/s41467-021-25343-7). Energies above hull are signed, from the hull of the competing phases alone;
+both hulls hold the same competing phases. Nothing of the published structures or energies enters our own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jobflow import Flow, JobStore, run_locally
+from maggma.stores import MemoryStore
+from pymatgen.analysis.phase_diagram import PDEntry
+from pymatgen.core import Composition
+from scipy.stats import spearmanr
+
+from dft.competing import build_competing
+from dft.hull import Entry, hull_points, lowest_per_composition
+from dft.levels import level
+from dft.probes import ProbeSettings, ProbeStructure, build_probes
+from dft.workflows import ScreeningMaker, structure_hash
+
+#: The known phases that bound the charge-neutral compositions of the field, with the elements.
+COMPETING = (
+    *("Li", "Sn", "S", "Cl"),
+    *("Li2S", "LiCl", "SnS", "SnS2", "Sn2S3", "SnCl2", "SnCl4", "Li4SnS4", "Li2SnS3", "Li2SnCl6"),
+)
+
+
+def main() -> None:
+    args = parse_arguments()
+    table = pd.read_csv(args.data)
+    published = published_energies(table)
+    formulas = [f for f in published if f not in COMPETING]
+    order = np.random.default_rng(args.seed).permutation(len(formulas))  # a larger subset holds the smaller ones
+    formulas = [formulas[i] for i in order[: args.limit]]
+    screen = Screening(args.level, args.cache)
+    settings = ProbeSettings()
+    competing = {f: screen(f, build_competing(f, settings, args.seed)) for f in COMPETING}
+    probes = {f: screen(f, build_probes(Composition(f), settings, args.seed)) for f in formulas}
+    result = compare(table, competing, probes)
+    Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({key: result[key] for key in result if key not in ("probes", "competing")}, indent=1))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="li_sn_s_cl_dft.csv")
+    parser.add_argument("--level", default="chgnet", help="name of the level of theory")
+    parser.add_argument("--limit", type=int, help="a random subset of so many compositions")
+    parser.add_argument("--seed", type=int, default=0, help="of the subset and of the structures")
+    parser.add_argument("--json", required=True, help="where to write the result")
+    parser.add_argument("--cache", help="JSON lines: calculations known by their hash are not run again")
+    return parser.parse_args()
+
+
+class Screening:
+    """Runs the screening job of one composition, or takes it from the cache; counts CPU seconds."""
+
+    def __init__(self, level_name: str, cache: str | None) -> None:
+        self.maker = ScreeningMaker.from_level(level(level_name))
+        self.path = Path(cache) if cache else None
+        lines = self.path.read_text().splitlines() if self.path and self.path.exists() else []
+        self.known = {row["hash"]: row for row in map(json.loads, lines)}
+
+    def __call__(self, formula: str, probes: list[ProbeStructure]) -> dict[str, Any]:
+        """Output of the job, with the seconds it took."""
+        key = structure_hash(probes, self.maker.level, self.maker.funnel)
+        if key not in self.known:
+            start = time.process_time()
+            job = self.maker.make(probes)
+            done = run_locally(Flow([job]), store=JobStore(MemoryStore()), ensure_success=True, log=False)
+            cpu = time.process_time() - start
+            self.known[key] = {**done[job.uuid][1].output, "hash": key, "formula": formula, "cpu_s": cpu}
+            if self.path:
+                with self.path.open("a") as file:
+                    file.write(json.dumps(self.known[key]) + "\n")
+        row = self.known[key]
+        print(f"{formula:14s} {row['state']:12s} {row['energy_per_atom']} {row['cpu_s']:.1f} s  {row['generator']}")
+        return row
+
+
+def published_energies(table: pd.DataFrame) -> dict[str, float]:
+    """Lowest published energy, eV/atom, of each probe composition."""
+    entries = [_entry(row.composition, row.total_energy_eV) for row in table[table.role == "probe"].itertuples()]
+    return {_name(e.composition): float(e.energy_per_atom) for e in lowest_per_composition(entries)}
+
+
+def compare(table: pd.DataFrame, competing: dict[str, dict], probes: dict[str, dict]) -> dict[str, Any]:
+    """Our signed energies above hull beside the published ones, meV/atom, and how well they agree."""
+    names = {_name(Composition(f)) for f in COMPETING}
+    references = [_entry(r.composition, r.total_energy_eV) for r in table[table.role == "reference"].itertuples()]
+    references = [e for e in lowest_per_composition(references) if _name(e.composition) in names]
+    energies = published_energies(table)
+    done = {f: row for f, row in probes.items() if row["energy_per_atom"] is not None}
+    theirs = hull_points([_entry(f, energies[f] * Composition(f).num_atoms) for f in done], references)
+    phases = [
+        _entry(f, row["energy_per_atom"] * Composition(f).num_atoms)
+        for f, row in competing.items()
+        if row["energy_per_atom"] is not None
+    ]
+    ours = hull_points([_entry(f, r["energy_per_atom"] * Composition(f).num_atoms) for f, r in done.items()], phases)
+    rows = [
+        {
+            "composition": f,
+            "published": round(1000 * a.e_above_competing, 1),
+            "ours": round(1000 * b.e_above_competing, 1),
+            "generator": done[f]["generator"],
+            "cpu_s": round(done[f]["cpu_s"], 1),
+        }
+        for f, a, b in zip(done, theirs, ours, strict=True)
+    ]
+    x, y = np.array([r["published"] for r in rows]), np.array([r["ours"] for r in rows])
+    low = set(np.argsort(x, kind="stable")[: int((x <= 25).sum())])
+    return {
+        "n": len(rows),
+        "spearman": round(float(spearmanr(x, y)[0]), 3),
+        "mae_meV_per_atom": round(float(np.abs(x - y).mean()), 1),
+        "cpu_s": round(sum(r["cpu_s"] for r in [*competing.values(), *probes.values()]), 1),
+        "mean_error_meV_per_atom": round(float((y - x).mean()), 1),
+        "n_without_energy": len(probes) - len(done),
+        "published_within_25_meV": len(low),
+        "of_these_among_our_lowest_25": len(low & set(np.argsort(y, kind="stable")[:25])),
+        "cpu_s_per_probe": round(float(np.mean([r["cpu_s"] for r in probes.values()])), 1),
+        "cpu_s_per_competing_phase": round(float(np.mean([r["cpu_s"] for r in competing.values()])), 1),
+        "competing": {f: _phase(f, competing[f], phases) for f in competing},
+        "probes": rows,
+    }
+
+
+def _phase(formula: str, row: dict, phases: list[Entry]) -> dict[str, Any]:
+    point = hull_points([e for e in phases if _name(e.composition) == _name(Composition(formula))], phases)
+    above = round(1000 * point[0].e_above_hull, 1) if point else None
+    return {
+        "state": row["state"],
+        "generator": row["generator"],
+        "meV_per_atom_above_hull": above,
+        "cpu_s": row["cpu_s"],
+    }
+
+
+def _entry(formula: str, energy: float) -> PDEntry:
+    return PDEntry(Composition(formula), energy)
+
+
+def _name(composition: Composition) -> str:
+    return composition.reduced_formula
+
+
+if __name__ == "__main__":
+    main()

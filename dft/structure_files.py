@@ -1,0 +1,105 @@
+"""A folder of the user's own structures: what can be used, and what is set aside, by name and reason."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pymatgen.core import Structure
+from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
+
+from dft.compositions import oxidation_states
+
+#: File names that hold a structure.
+PATTERNS = ("*.cif", "*.vasp", "POSCAR*", "CONTCAR*", "*.xsf", "*.json")
+
+
+@dataclass(frozen=True)
+class StructureFolder:
+    """What a folder holds.
+
+    Attributes:
+        structures: Ordered structures by file name, in the order of the names.
+        set_aside: Why the other files are not used, by file name.
+    """
+
+    structures: dict[str, Structure]
+    set_aside: dict[str, str]
+
+
+def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: int = 60) -> StructureFolder:
+    """Read every structure of a folder; a bad file is set aside and the others go on.
+
+    Partly occupied sites are ordered by electrostatic energy where their occupancies come out whole in the cell as it
+    stands; otherwise the file is set aside.
+
+    Args:
+        folder: Searched without its subfolders.
+        elements: The elements allowed; all if empty.
+        max_atoms: Most atoms in the primitive cell.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist or holds no structure file.
+    """
+    path = Path(folder).expanduser()
+    files = sorted({file for pattern in PATTERNS for file in path.glob(pattern)}) if path.is_dir() else []
+    if not files:
+        raise FileNotFoundError(f"{str(folder)!r} is no folder with structures: put files {', '.join(PATTERNS)} in it")
+    structures: dict[str, Structure] = {}
+    set_aside: dict[str, str] = {}
+    for file in files:
+        try:
+            structures[file.name] = _read(file, elements, max_atoms)
+        except ValueError as error:
+            set_aside[file.name] = str(error)
+    return StructureFolder(structures, set_aside)
+
+
+def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:
+    structure = _parse(file)
+    if not len(structure):
+        raise ValueError("it has no sites")
+    outside = sorted({str(e) for e in structure.composition.element_composition} - set(elements)) if elements else []
+    if outside:
+        raise ValueError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
+    structure.remove_oxidation_states()
+    if not structure.is_ordered:
+        structure = _ordered(structure)
+    structure = structure.get_primitive_structure()
+    if len(structure) > max_atoms:
+        raise ValueError(f"its primitive cell has {len(structure)} atoms, more than {max_atoms}")
+    return Structure(structure.lattice, [site.specie.symbol for site in structure], structure.frac_coords)
+
+
+def _parse(file: Path) -> Structure:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen remarks on rounded coordinates and the like
+        try:
+            return Structure.from_file(str(file))
+        except Exception as error:  # parsers raise what they will; the file is named with the reason
+            raise ValueError(
+                f"it cannot be read as a structure ({type(error).__name__}: {_first_line(error)})"
+            ) from None
+
+
+def _ordered(structure: Structure) -> Structure:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            charged = structure.copy()
+            charged.add_oxidation_state_by_element(oxidation_states(structure.composition.element_composition))
+            ordered = OrderDisorderedStructureTransformation().apply_transformation(charged)
+        except ValueError as error:
+            raise ValueError(f"its partly occupied sites cannot be ordered ({_first_line(error)})") from None
+    assert isinstance(ordered, Structure)  # a list only where a ranked list is asked for
+    return ordered
+
+
+def _first_line(error: Exception) -> str:
+    return next(_lines(str(error)), "no reason given")
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line.strip() for line in text.splitlines() if line.strip())

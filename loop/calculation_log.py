@@ -1,0 +1,164 @@
+"""Every calculation of a campaign: what it is of, its attempts, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from loop.database import Database, now, to_json
+from loop.records import CalculationRecord, Role
+
+#: States in which a calculation is still to be run.
+OPEN_STATES = ("proposed", "approved", "submitted", "running")
+
+_CALCULATION_COLUMNS = tuple(f.name for f in fields(CalculationRecord) if f.name not in ("structure", "choice"))
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """A calculation to be made: the structures to try at one composition.
+
+    Attributes:
+        hash: What identifies it, here and in any other campaign.
+        role: Probe or competing phase.
+        composition: Formula.
+        probes: The structures as plain values, `dft.probes.ProbeStructure.as_dict`.
+        problem: Why none could be built; it is then recorded as failed.
+    """
+
+    hash: str
+    role: Role
+    composition: str
+    probes: list[dict[str, Any]]
+    problem: str = ""
+
+    @property
+    def state(self) -> str:
+        """Its first state."""
+        return "approved" if self.probes else "failed"
+
+
+class CalculationLog:
+    """The calculations in a campaign's database; one transaction per fact."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def plan(
+        self, phase_field: str, cycle: int, level: str, items: Sequence[Calculation], reasons: Mapping[str, str]
+    ) -> None:
+        """Record what a field's hull will rest on, at once; what is known already is used, not made again.
+
+        Args:
+            phase_field: The field.
+            cycle: The cycle.
+            level: Identity of the level of theory.
+            items: The calculations.
+            reasons: Why each composition was chosen, by composition.
+        """
+        names = "hash, phase_field, cycle, role, composition, level, state, reason, n_structures, input"
+        calculations = [
+            (
+                f"INSERT OR IGNORE INTO calculations ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    c.hash,
+                    phase_field,
+                    cycle,
+                    c.role,
+                    c.composition,
+                    level,
+                    c.state,
+                    c.problem,
+                    len(c.probes),
+                    structures,
+                ),
+            )
+            for c, structures in ((c, to_json(c.probes)) for c in items)
+        ]
+        uses = [
+            (
+                "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)",
+                (phase_field, c.role, c.composition, c.hash, reasons.get(c.composition, "")),
+            )
+            for c in items
+        ]
+        self.database.write(*calculations, *uses)
+
+    def unfinished(self, phase_field: str) -> list[Calculation]:
+        """The calculations of a field that are still to be run, competing phases first."""
+        rows = self.database.query(
+            "SELECT c.hash, c.role, c.composition, c.input FROM calculations c JOIN uses u ON u.hash = c.hash "
+            f"WHERE u.phase_field = ? AND c.state IN ({', '.join('?' * len(OPEN_STATES))}) GROUP BY c.hash "
+            "ORDER BY c.role, c.n_structures DESC, c.composition",
+            (phase_field, *OPEN_STATES),
+        )
+        return [Calculation(row["hash"], row["role"], row["composition"], json.loads(row["input"])) for row in rows]
+
+    def begin(self, identity: str) -> None:
+        """Record the start of an attempt."""
+        self.database.write(
+            ("UPDATE attempts SET state = 'interrupted' WHERE hash = ? AND state = 'running'", (identity,)),
+            ("INSERT INTO attempts (hash, state, started) VALUES (?, 'running', ?)", (identity, now())),
+            ("UPDATE calculations SET state = 'running' WHERE hash = ?", (identity,)),
+        )
+
+    def end(self, identity: str, result: dict[str, Any]) -> None:
+        """Record how a calculation ended. Only one that is done has an energy.
+
+        Args:
+            identity: Which.
+            result: state, reason, energy_per_atom (eV/atom), n_atoms, generator, structure, max_force (eV/Å), wall_s,
+                cpu_s, force_calls, force_s, output.
+        """
+        done = result["state"] == "done"
+        names = ("n_atoms", "generator", "max_force", "wall_s", "cpu_s", "force_calls", "force_s", "output")
+        values = {name: result[name] for name in names if result.get(name) is not None}
+        values |= {"state": result["state"], "reason": result.get("reason") or ""}
+        values["energy_per_atom"] = result["energy_per_atom"] if done else None
+        values["structure"] = to_json(result["structure"]) if result.get("structure") else None
+        assignments = ", ".join(f"{name} = ?" for name in values)
+        self.database.write(
+            (f"UPDATE calculations SET {assignments} WHERE hash = ?", (*values.values(), identity)),
+            (
+                "UPDATE attempts SET state = ?, reason = ?, wall_s = ?, cpu_s = ? WHERE hash = ? AND state = 'running'",
+                (
+                    values["state"],
+                    values["reason"],
+                    values.get("wall_s", 0.0),
+                    values.get("cpu_s", 0.0),
+                    identity,
+                ),
+            ),
+        )
+
+    def of(self, phase_field: str, role: Role) -> list[CalculationRecord]:
+        """The calculations that a field's hull rests on, one per composition."""
+        rows = self.database.query(
+            "SELECT c.*, u.composition AS used_as, u.reason AS choice FROM uses u "
+            "JOIN calculations c ON c.hash = u.hash WHERE u.phase_field = ? AND u.role = ? ORDER BY u.rowid",
+            (phase_field, role),
+        )
+        return [_record(row, role) for row in rows]
+
+    def table(self) -> pd.DataFrame:
+        """Every calculation without its structures."""
+        rows = self.database.query(
+            f"SELECT {', '.join(_CALCULATION_COLUMNS)}, force_s FROM calculations ORDER BY cycle, role, composition"
+        )
+        return pd.DataFrame([dict(row) for row in rows], columns=[*_CALCULATION_COLUMNS, "force_s"])
+
+    def states(self) -> dict[str, int]:
+        """How many calculations are in each state."""
+        rows = self.database.query("SELECT state, COUNT(*) AS n FROM calculations GROUP BY state ORDER BY state")
+        return {row["state"]: row["n"] for row in rows}
+
+
+def _record(row: Any, role: Role) -> CalculationRecord:
+    values = {name: row[name] for name in _CALCULATION_COLUMNS}
+    structure = json.loads(row["structure"]) if row["structure"] else None
+    used = {"role": role, "composition": row["used_as"], "choice": row["choice"]}
+    return CalculationRecord(**{**values, **used, "structure": structure})

@@ -1,0 +1,116 @@
+"""The geometry of a phase field: coordinates of compositions and the hull of the competing phases over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pymatgen.core import Composition
+from scipy.spatial import ConvexHull
+
+from dft.hull import Entry, build_phase_diagram
+from vae import PhaseField
+
+
+def formula_of(composition: Composition | str) -> str:
+    """The reduced formula that stands for all multiples of a composition."""
+    return Composition(composition).reduced_formula
+
+
+@dataclass(frozen=True)
+class FieldSpace:
+    """Where the compositions of a field lie, and what is known of the phases they compete with.
+
+    Attributes:
+        field: The phase field.
+        competing: Entries of the competing phases, elements included, at one level of theory.
+
+    Raises:
+        ValueError: On first use of the hull, if an element has no reference entry or two levels meet.
+    """
+
+    field: PhaseField
+    competing: tuple[Entry, ...]
+
+    def fractions(self, compositions: Sequence[Composition]) -> np.ndarray:
+        """Atomic fractions in the order of the field's elements, shape (n, n_elements)."""
+        rows = [[c.get_atomic_fraction(symbol) for symbol in self.elements] for c in compositions]
+        return np.array(rows, dtype=float).reshape(len(rows), len(self.elements))
+
+    def coordinates(self, fractions: np.ndarray) -> np.ndarray:
+        """What the surrogate measures distances in: the ratio of the cations, of the anions, and cations to anions.
+
+        At fixed charges neutrality leaves two degrees of freedom, the two ratios; the third tells valences apart. A
+        ratio that is not defined, as for LiCl among the cations, is known from the other end of its tie lines only
+        and stands at equal shares.
+
+        Args:
+            fractions: Atomic fractions, shape (n, n_elements).
+
+        Returns:
+            Of two cations the share of one, of more each share, the same for the anions, then the fraction of all
+            cations; (n, 3) for M-M'-A-A'.
+        """
+        cations = np.array([symbol not in self.field.anions for symbol in self.elements])
+        shares = [_shares(fractions[:, group]) for group in (cations, ~cations) if group.any()]
+        return np.column_stack([*shares, fractions[:, cations].sum(axis=1)])
+
+    @cached_property
+    def elements(self) -> tuple[str, ...]:
+        """The distinct elements of the field, in its order."""
+        return tuple(dict.fromkeys(self.field.elements))
+
+    @cached_property
+    def _points(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fractions and formation energies, eV/atom, of the stable competing phases."""
+        diagram = build_phase_diagram(self.competing)
+        stable = sorted(diagram.stable_entries, key=lambda entry: entry.composition.reduced_formula)
+        energies = np.array([diagram.get_form_energy_per_atom(entry) for entry in stable])
+        return self.fractions([entry.composition for entry in stable]), energies
+
+    @cached_property
+    def competing_energies(self) -> dict[str, float]:
+        """Energy above the hull of every competing compound by reduced formula, eV/atom; elements are left out."""
+        diagram = build_phase_diagram(self.competing)
+        lowest: dict[str, float] = {}
+        for entry in self.competing:
+            formula = entry.composition.reduced_formula
+            if not entry.composition.is_element:
+                above = max(0.0, float(diagram.get_e_above_hull(entry) or 0.0))
+                lowest[formula] = min(above, lowest.get(formula, np.inf))
+        return dict(sorted(lowest.items()))
+
+    def hull_energies(self, fractions: np.ndarray, extra: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
+        """Formation energy of the hull at given fractions.
+
+        Args:
+            fractions: Where, shape (n, n_elements).
+            extra: Fractions (m, n_elements) and formation energies (m,), eV/atom, of phases beside the competing ones.
+
+        Returns:
+            eV/atom against the elements, shape (n,).
+        """
+        points, energies = self._points
+        if extra is not None:
+            points, energies = np.vstack([points, extra[0]]), np.concatenate([energies, extra[1]])
+        return _lower_hull(points, energies, fractions)
+
+
+def _shares(fractions: np.ndarray) -> np.ndarray:
+    total = fractions.sum(axis=1, keepdims=True)
+    equal = np.full_like(fractions, 1 / fractions.shape[1])
+    shares = np.divide(fractions, total, out=equal, where=total > 0)
+    return shares if shares.shape[1] > 2 else shares[:, 1:]  # of two, one says it all
+
+
+def _lower_hull(points: np.ndarray, energies: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Height of the lower convex hull of points over the composition simplex; a plane per facet, the highest counts."""
+    lid = np.append(
+        points[:, 1:].mean(axis=0), energies.max() + 10.0
+    )  # keeps a hull of the elements alone from being flat
+    hull = ConvexHull(np.vstack([np.column_stack([points[:, 1:], energies]), lid]))
+    lower = hull.equations[hull.equations[:, -2] < -1e-9]
+    planes = -(at[:, 1:] @ lower[:, :-2].T + lower[:, -1]) / lower[:, -2]
+    return planes.max(axis=1)

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from dft.levels import level
+from dft.workflows import ScreeningMaker
+
+
+def test_unknown_level_is_named():
+    with pytest.raises(ValueError, match=r"level_of_theory 'PBEsol' is unknown, choose from \['chgnet'"):
+        level("PBEsol")
+
+
+def test_unknown_setting_is_named():
+    with pytest.raises(
+        ValueError, match=r"setting 'encut' of level_of_theory 'chgnet' is unknown, choose from \['fmax'"
+    ):
+        level("chgnet", encut=520)
+
+
+def test_identity_tells_models_and_settings_apart():
+    assert level("chgnet").identity.startswith("chgnet-0.3.0|chgnet==")
+    identities = {level("chgnet").identity, level("chgnet", fmax=0.1).identity, level("chgnet-r2scan").identity}
+    assert len(identities) == 3
+
+
+def test_checkpoint_where_none_is_taken_is_refused():
+    with pytest.raises(ValueError, match="level_of_theory 'chgnet' takes no checkpoint"):
+        level("chgnet", checkpoint="model.pt")
+
+
+@pytest.mark.parametrize(("name", "package"), [("sevennet", "sevenn"), ("mace", "mace-torch")])
+def test_missing_engine_is_told_with_the_way_to_install_it(name, package, monkeypatch):
+    from importlib.metadata import PackageNotFoundError
+
+    def missing(asked):
+        raise PackageNotFoundError(asked)
+
+    monkeypatch.setattr("dft.levels.version", missing)
+    with pytest.raises(ValueError, match=rf"'{name}' needs the package '{package}': pip install 'phaseloop\[{name}\]'"):
+        level(name)
+
+
+def test_checkpoint_of_mace_must_be_named_and_be_a_file(monkeypatch, tmp_path):
+    monkeypatch.setattr("dft.levels.version", lambda package: "1")
+    with pytest.raises(ValueError, match="'mace' needs a checkpoint"):
+        level("mace")
+    with pytest.raises(FileNotFoundError, match=r"checkpoint '.*no\.model' of level_of_theory 'mace' is no file"):
+        level("mace", checkpoint=str(tmp_path / "no.model"))
+
+
+def test_identity_of_mace_follows_the_content_of_the_checkpoint(monkeypatch, tmp_path):
+    monkeypatch.setattr("dft.levels.version", lambda package: "1")
+    file = tmp_path / "small.model"
+    file.write_bytes(b"one")
+    first = level("mace", checkpoint=str(file)).identity
+    file.write_bytes(b"two")
+    assert level("mace", checkpoint=str(file)).identity != first
+
+
+def test_makers_survive_being_written_to_json():
+    maker = ScreeningMaker.from_level(level("chgnet", fmax=0.03))
+    again = ScreeningMaker.from_dict(json.loads(maker.to_json()))
+    assert again.level == maker.level
+    assert again.final_maker.relax_kwargs == maker.final_maker.relax_kwargs
+    assert again.final_maker.optimizer_kwargs == maker.final_maker.optimizer_kwargs
+    assert again.funnel == maker.funnel

@@ -1,0 +1,43 @@
+import importlib.util
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pymatgen.core import Composition
+
+from loop.acquisition import choose_compositions, choose_fields
+
+spec = importlib.util.spec_from_file_location("field_of_salts", Path(__file__).with_name("field_of_salts.py"))
+salts = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(salts)
+
+
+def test_explored_fields_are_not_chosen_again():
+    fields = ["Li-Sn-S-Cl", "Li-Si-S-Cl", "Li-Zn-S-Cl"]
+    ranking = pd.DataFrame({"phase_field": fields, "rank": [1, 2, 3], "score": [0.1, 0.2, 0.3]})
+    assert list(choose_fields(ranking, {"Li-Si-S-Cl"}, 5)) == ["Li-Sn-S-Cl", "Li-Zn-S-Cl"]
+
+
+def chosen(**more):
+    known = [(c, salts.above_competing(c)) for c in salts.neutral(18)[::4]]
+    candidates = salts.neutral(18)
+    return choose_compositions(salts.FIELD, salts.competing(), known, candidates, n=4, seed=0, **more)
+
+
+def test_compositions_come_with_reasons():
+    batch = chosen()
+    assert len({composition.reduced_formula for composition, _ in batch}) == 4
+    assert all("meV/atom from the hull of the competing phases" in reason for _, reason in batch)
+
+
+def test_multiples_of_what_is_known_or_failed_are_not_chosen():
+    first, _ = chosen()[0]
+    again = chosen(failed=[first * 3])
+    known = {c.reduced_formula for c in salts.neutral(18)[::4]}
+    assert not {c.reduced_formula for c, _ in again} & {first.reduced_formula, *known}
+
+
+def test_a_field_without_a_reference_is_named():
+    competing = [entry for entry in salts.competing() if entry.composition != Composition("S")]
+    with pytest.raises(ValueError, match=r"no elemental reference entry for \['S'\]"):
+        choose_compositions(salts.FIELD, competing, [], salts.neutral(12), n=2, seed=0)

@@ -1,0 +1,36 @@
+import pytest
+
+from loop.errors import UserError
+from loop.explore import read_compositions, read_field
+from vae import PhaseField
+
+FIELD = PhaseField.parse("Li-Sn-S-Cl")
+
+
+def test_compositions_are_read_once_each(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text("composition,note\nLi3SnS3Cl,a\nLi5SnS4Cl,b\nLi3SnS3Cl,c\n")
+    assert read_compositions(path, FIELD) == ["Li3SnS3Cl", "Li5SnS4Cl"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("formula\nLi3SnS3Cl\n", r"has no column `composition`, only \['formula'\]"),
+        ("composition\nLi3AlS3Cl\n", r"row 2: Li3AlS3Cl holds \['Al'\], which Li-Sn-S-Cl does not"),
+        ("composition\nLi3SnS3Cl\nLi3.3SnS3.3Cl0.7\n", r"row 3: 'Li3.3SnS3.3Cl0.7' is no formula of whole atoms"),
+        ("composition\nwater\n", "row 2: 'water' is no formula"),
+        ("composition\n", "holds no compositions"),
+    ],
+)
+def test_a_mistake_is_named_with_its_row(tmp_path, text, sentence):
+    path = tmp_path / "c.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        read_compositions(path, FIELD)
+
+
+@pytest.mark.parametrize("text", ["Li-Sn", "S-Cl", "As-As-Cd-Cl"])
+def test_what_is_no_field_to_explore_is_refused(text):
+    with pytest.raises(UserError, match="cannot be explored"):
+        read_field(text)

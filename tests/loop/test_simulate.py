@@ -1,0 +1,145 @@
+import importlib.util
+import json
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymatgen.entries.computed_entries import ComputedEntry
+
+from loop.simulate import Oracle, Puzzle, figures, read_cheaper, replay, simulate_field
+from loop.strategies import STRATEGIES, Knowledge
+
+spec = importlib.util.spec_from_file_location("field_of_salts", Path(__file__).with_name("field_of_salts.py"))
+salts = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(salts)
+
+
+@pytest.fixture(scope="module")
+def puzzle():
+    return Puzzle.of(salts.probes(), salts.competing(), salts.FIELD, within=0.010)
+
+
+def test_targets_lie_near_the_hull_of_all_entries(puzzle):
+    assert "Li3SnS3Cl" in puzzle.targets  # 30 meV/atom below the competing phases: on the hull
+    assert 1 < len(puzzle.targets) < len(puzzle.candidates) / 4
+
+
+def test_a_replay_asks_each_composition_once_and_ends_with_the_last_target(puzzle):
+    run = replay(puzzle, "hull", seed=1)
+    assert len(set(run.order)) == len(run.order) == len(run.found)
+    assert run.order[-1] in puzzle.targets
+    assert set(run.order) >= puzzle.targets
+    assert run.found[-1] == len(puzzle.targets)
+
+
+def test_hull_needs_fewer_than_chance(puzzle):
+    facts = figures(puzzle, simulate_field(puzzle, ["hull"], range(3)))
+    assert facts["mean"]["hull"]["all"] < facts["expected_at_random"]["all"] / 2
+
+
+def test_the_first_compositions_of_a_seed_are_the_same_for_all_strategies(puzzle):
+    assert len({replay(puzzle, name, seed=2).order[:5] for name in STRATEGIES}) == 1
+
+
+def test_no_energy_is_seen_before_it_is_asked_for(puzzle, monkeypatch):
+    # what a strategy was given at each step holds exactly the energies asked for until then
+    import loop.simulate as simulate
+
+    asked: list[str] = []
+    monkeypatch.setattr(Oracle, "ask", lambda self, f, ask=Oracle.ask: asked.append(f) or ask(self, f))
+
+    def watched(strategy, known: Knowledge, *rest, choose=simulate.choose):
+        assert set(known.computed) == set(asked)
+        return choose(strategy, known, *rest)
+
+    monkeypatch.setattr(simulate, "choose", watched)
+    replay(puzzle, "hull", seed=0)
+    assert asked
+
+
+def test_energies_not_asked_for_change_no_choice(puzzle):
+    run = replay(puzzle, "hull", seed=0)
+    seen = set(run.order[:12])
+    other = {f: e if f in seen else 1.0 + e for f, e in puzzle._energies.items()}
+    turned = Puzzle(puzzle.space, puzzle.candidates, puzzle.targets, (), other)
+    assert replay(turned, "hull", seed=0).order[:12] == run.order[:12]
+
+
+def test_multiples_and_references_change_nothing(puzzle):
+    references = {"Li": -1.9, "Sn": -3.8, "S": -4.1, "Cl": -1.8}
+    turned = Puzzle.of(salts.probes(references=references, multiple=2), salts.competing(references), salts.FIELD, 0.010)
+    assert turned.targets == puzzle.targets
+    assert replay(turned, "hull", seed=0).order[:12] == replay(puzzle, "hull", seed=0).order[:12]
+
+
+def test_batches_fill_up_to_what_is_there(puzzle):
+    run = replay(puzzle, "random", seed=0, batch=1000)
+    assert sorted(run.order) == sorted(puzzle.candidates)
+
+
+def test_figures_by_hand(puzzle):
+    run = replay(puzzle, "random", seed=0)
+    facts = figures(puzzle, [run])
+    hits = [i for i, f in enumerate(run.order, start=1) if f in puzzle.targets]
+    assert facts["runs"] == [
+        {"seed": 0, "strategy": "random", "first": hits[0], "half": hits[ceil(len(hits) / 2) - 1], "all": hits[-1]}
+    ]
+    json.dumps(facts)
+
+
+def test_of_two_energies_the_lowest_counts_and_it_is_said(puzzle):
+    twice = [*salts.probes(), ComputedEntry("Li6Sn2S6Cl2", 0.0)]
+    again = Puzzle.of(twice, salts.competing(), salts.FIELD, 0.010)
+    assert again.targets == puzzle.targets
+    assert again.notes == ("1 probe rows repeat a composition; its lowest energy counts",)
+
+
+def test_an_absurd_energy_is_left_out_and_said(puzzle):
+    spoilt = [*salts.probes(), ComputedEntry("Li9SnS6Cl", -1e5)]
+    again = Puzzle.of(spoilt, salts.competing(), salts.FIELD, 0.010)
+    assert again.targets == puzzle.targets
+    assert "Li9SnS6Cl lies -5882.4 eV/atom from its elements: left out" in again.notes
+
+
+def test_a_missing_reference_is_named():
+    with pytest.raises(ValueError, match=r"no elemental reference entry for \['Sn'\]"):
+        Puzzle.of(salts.probes(), [e for e in salts.competing() if e.composition.formula != "Sn1"], salts.FIELD, 0.01)
+
+
+def test_no_candidates_and_no_targets_are_said():
+    with pytest.raises(ValueError, match="no probe composition of Li-Sn-S-Cl has an energy"):
+        Puzzle.of([], salts.competing(), salts.FIELD, 0.010)
+    high = [ComputedEntry(e.composition, e.energy + e.composition.num_atoms) for e in salts.probes()]
+    with pytest.raises(ValueError, match=r"within 10 meV/atom of the hull \(nearest: 9\d\d"):
+        Puzzle.of(high, salts.competing(), salts.FIELD, 0.010)
+
+
+def test_a_prior_table_counts_the_lowest_and_skips_what_failed(tmp_path):
+    table = tmp_path / "prior.csv"
+    table.write_text("composition,e_above_hull\nLi6Sn2S6Cl2,0.05\nLi3SnS3Cl,0.02\nLiCl,\n")
+    assert read_cheaper(table) == {"Li3SnS3Cl": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("formula,e_above_hull\nLiCl,0\n", "has no column 'composition'"),
+        ("composition,e_above_hull\nXq7,0.1\n", "row 2: 'Xq7'"),
+        ("composition,e_above_hull\nLiCl,low\n", "'low' is no formula with an energy"),
+    ],
+)
+def test_a_prior_table_that_cannot_be_understood(tmp_path, text, message):
+    table = tmp_path / "prior.csv"
+    table.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_cheaper(table)
+
+
+def test_a_good_prior_helps(puzzle):
+    truth = {e.composition.reduced_formula: salts.above_competing(e.composition) for e in salts.probes()}
+    noise = np.random.default_rng(0).normal(scale=0.01, size=len(truth))
+    cheaper = {f: e + d for (f, e), d in zip(sorted(truth.items()), noise, strict=True)}
+    without = replay(puzzle, "hull", seed=0)
+    with_prior = replay(puzzle, "hull", seed=0, initial=0, cheaper=cheaper)
+    assert len(with_prior.order) < len(without.order)
