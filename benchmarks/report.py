@@ -37,10 +37,10 @@ def many_rows(source: Path, target: Path, n: int = 5000) -> None:
 
 
 def time_map(table: str, out: str) -> dict[str, float]:
-    from loop.report.commands import map_command
+    from loop.report.commands import MapOptions, map_command
 
     start, cpu = time.perf_counter(), time.process_time()
-    map_command(Path(table), FIELD, Path(out), Path(out).with_suffix(".json"), mark=["Li3.3SnS3.3Cl0.7"])
+    map_command(Path(table), FIELD, Path(out), Path(out).with_suffix(".json"), MapOptions(mark=["Li3.3SnS3.3Cl0.7"]))
     return _since(start, cpu)
 
 

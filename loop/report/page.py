@@ -17,7 +17,7 @@ from loop.report.citations import citations
 from loop.report.embedding import json_for_script
 from loop.report.formulas import html
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
-from loop.report.points import MapPoint, note_from_record, points_from_record
+from loop.report.points import MapPoint, level_in_words, note_from_record, points_from_record
 from loop.report.tables import write_tables
 from vae.phase_fields import PhaseField
 
@@ -107,6 +107,7 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(formula=html, mev=view.mev, number=view.number, duration=view.duration, plain=view.plain)
+    environment.filters.update(level=level_in_words, file_name=lambda path: Path(path).name)
     page = view.page_view(record)
     spent, found = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])
     return environment.get_template("page.html.j2").render(
