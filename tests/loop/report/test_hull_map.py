@@ -56,6 +56,7 @@ def test_formula_in_the_order_of_the_field(given, written):
 
 def test_numbers_are_lowered_and_the_rest_is_escaped():
     assert mathtext("Li3.3SnS3") == "Li$_{3.3}$SnS$_{3}$"
+    assert mathtext("Li10SnS6") == "Li₁₀SnS₆"
     assert html("Li2S<script>") == "Li<sub>2</sub>S&lt;script&gt;"
 
 
@@ -152,7 +153,7 @@ def test_known_compounds_are_named_and_no_label_covers_another(size, make_field)
     figure = draw_hull_map(points, FIELD, mark=["Li3SnS3Cl"], size=size)
     figure.draw_without_rendering()
     labels = [text for text in figure.axes[0].texts if text.get_text() and text.get_visible()]
-    assert {"Li$_{2}$S", "LiCl", "SnS$_{2}$", "SnCl$_{4}$", "Li$_{2}$SnS$_{3}$", "a"} == {t.get_text() for t in labels}
+    assert {"Li₂S", "LiCl", "SnS₂", "SnCl₄", "Li₂SnS₃", "a"} == {t.get_text() for t in labels}
     for one, other in itertools.combinations(labels, 2):
         assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
 
