@@ -22,10 +22,11 @@ app = typer.Typer(
     name="loop",
     help="Discover inorganic solids: rank phase fields, compute their hulls, learn from the verdicts.",
     epilog="Any command takes --debug, which shows the traceback of an error.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+STOPPED = "stopped; run the same command again to go on"
 
 DEFAULT_FOLDER = Path("campaign")
 
@@ -89,7 +90,7 @@ def explore(
     """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
     from loop.running import explore_in_folder
 
-    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, _display(quiet, json_log))
+    explore_in_folder(folder, config, field, compositions, _display(quiet, json_log))
 
 
 @app.command()
@@ -170,7 +171,7 @@ def hull_map(
         with opened(source) as campaign, user_input(), writing(out):
             line = map_campaign(campaign_record(campaign), field, out, json_file, options)
     else:
-        with user_input(), writing(out):
+        with writing(out), user_input():
             line = map_command(source, field, out, json_file, options)
     typer.echo(f"wrote {line}")
 
@@ -331,12 +332,16 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app()
+        code = app(standalone_mode=False)
+        sentence = STOPPED
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
         code, sentence = _exit(error)
+    if code:
         typer.echo(f"loop: {sentence}", err=True)
         sys.exit(code)
 
@@ -348,7 +353,9 @@ def _exit(error: BaseException) -> tuple[int, str]:
     if isinstance(error, RunError):
         return 1, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return 130, "stopped; run the same command again to go on"
+        return 130, STOPPED
+    if hasattr(error, "format_message"):  # the command line itself was not understood
+        return 2, f"{error.format_message()} (`loop COMMAND --help` lists what there is)"
     return 1, f"{type(error).__name__}: {error} (run again with --debug for the traceback)"
 
 

@@ -59,6 +59,11 @@ class Candidates(_Section):
         for symbol in self.anions:
             if symbol not in ANIONS:
                 raise ValueError(f"anions: {symbol} is no anion here, choose from {sorted(ANIONS)}")
+        twice = (set(self.required) | set(self.cations)) & set(self.anions)
+        if twice:
+            raise ValueError(f"{sorted(twice)} stand among both cations and anions")
+        if not self.enumerate(()):
+            raise ValueError(f"cations: no field can be made of {list(self.cations)} beside {list(self.required)}")
         return self
 
     def enumerate(self, exclude: tuple[PhaseField, ...]) -> list[PhaseField]:
@@ -142,6 +147,7 @@ class Settings(_Section):
     def hash(self) -> str:
         """Hash of the settings that change results."""
         relevant = {key: value for key, value in self.plain().items() if key not in WITHOUT_EFFECT_ON_RESULTS}
+        relevant["known"] = None  # the data have a hash of their own
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
@@ -174,10 +180,13 @@ def load_settings(path: Path) -> Settings:
 
 def _with_paths_beside(settings: Settings, path: Path) -> Settings:
     """A relative file name in a configuration is meant relative to the configuration."""
-    if settings.known.source == "bundled":
-        return settings
-    source = str((path.parent / settings.known.source).resolve())
-    return settings.model_copy(update={"known": Known(source=source)})
+    beside: dict[str, BaseModel] = {}
+    if settings.known.source != "bundled":
+        beside["known"] = Known(source=str((path.parent / settings.known.source).resolve()))
+    if settings.execution.store is not None:
+        store = str((path.parent / settings.execution.store).resolve())
+        beside["execution"] = settings.execution.model_copy(update={"store": store})
+    return settings.model_copy(update=beside)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -199,7 +208,8 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
 
 def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Names of the settings that differ and would change results, such as ``probes.max_atoms``."""
-    relevant = sorted((old.keys() | new.keys()) - set(WITHOUT_EFFECT_ON_RESULTS))
+    # The known fields may have moved to another file: what counts is their hash, which is checked when they are read.
+    relevant = sorted((old.keys() | new.keys()) - {*WITHOUT_EFFECT_ON_RESULTS, "known"})
     changed = []
     for key in relevant:
         before, after = old.get(key), new.get(key)

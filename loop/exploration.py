@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,6 +98,7 @@ class Exploration:
             if planned == 0:
                 self._give_up(str(error))
             else:
+                logger.warning("%s: no further compositions: %s", self.name, error)
                 self.show(Event("message", text=f"{self.name}: no further compositions: {error}"))
             return {}
 
@@ -119,7 +118,7 @@ class Exploration:
         known = zip(probes["composition"][has_energy], probes["e_above_competing"][has_energy], strict=True)
         settings = self.campaign.settings
         competing = self.campaign.calculations.of(self.name, "competing")
-        with self.timed("acquisition"):
+        with self.campaign.timed(self.cycle, "acquisition"):
             chosen = choose_compositions(
                 self.phase_field,
                 [entry_of(record) for record in competing if record.energy_per_atom is not None],
@@ -141,7 +140,7 @@ class Exploration:
         tasks = [self._build_task("competing", formula) for formula in formulas]
         tasks += [self._build_task("probe", formula) for formula in batch]
         self.show(Event("stage", text=f"{self.name}: building structures for {len(tasks)} compositions"))
-        with self.timed("generation"):
+        with self.campaign.timed(self.cycle, "generation"):
             built = [self._calculation(outcome) for outcome in self.executor.run(tasks)]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.level.identity, built, batch)
@@ -168,7 +167,7 @@ class Exploration:
         tasks = [Task(c.hash, screen, (self.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
         self.show(Event("stage", text="computing"))
-        with self.timed("calculations"):
+        with self.campaign.timed(self.cycle, "calculations"):
             for outcome in self.executor.run(tasks, started=self.campaign.calculations.begin):
                 self._blame_the_machine(outcome)
                 self._record(todo[outcome.key], outcome.value or {"state": "failed", "reason": outcome.reason})
@@ -214,6 +213,8 @@ class Exploration:
         verdict = judge(lowest, composition, hull.n_probes, band, limits)
         problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
+        if missing := hull.missing_competing:
+            reason += f". The hull lacks {', '.join(missing)}, which have no energy and could only raise this distance"
         self.campaign.record_verdict(
             {
                 "phase_field": self.name,
@@ -231,15 +232,6 @@ class Exploration:
         logger.info("%s is %s: %s", self.name, verdict.verdict, reason)
         text = f"{verdict.verdict}: {reason}"
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the wall time of what happens in here to a stage of the cycle."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.campaign.add_seconds(self.cycle, stage, time.perf_counter() - start)
 
 
 def checked_level(campaign: Campaign) -> LevelOfTheory:
