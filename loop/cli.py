@@ -118,7 +118,7 @@ def rank(
         Path | None,
         typer.Option(metavar="CSV", help="Known fields, in a column `phase_field`; default: the bundled list."),
     ] = None,
-    ranker: Annotated[str, typer.Option(metavar="NAME", help="paper: the published architecture.")] = "paper",
+    ranker: Annotated[str, typer.Option(metavar="NAME", help="masked, or paper: the published VAE.")] = "masked",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
 ) -> None:
     """Rank candidate phase fields by how well they fit the known ones; rank 1 is the most promising."""

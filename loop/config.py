@@ -69,7 +69,9 @@ class Candidates(_Section):
 class RankerSettings(_Section):
     """The variational autoencoder that ranks the candidates."""
 
-    name: Literal["masked", "paper"] = Field("paper", description="paper: the published architecture")
+    name: Literal["masked", "paper"] = Field(
+        "masked", description="masked: a VAE over sets of elements; paper: the published VAE, which has collapsed"
+    )
 
 
 class Probes(_Section):

@@ -15,7 +15,7 @@ from loop.acquisition import choose_fields
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError, Waiting
-from loop.exploration import Exploration, Show
+from loop.exploration import Exploration, Show, checked_level
 from loop.feedback import left_out, training_fields
 from loop.report.live import Event
 from vae import PhaseField
@@ -113,6 +113,7 @@ def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Call
     Returns:
         How many cycles were made now.
     """
+    checked_level(campaign)
     first = campaign.completed_cycles() + 1
     workers = campaign.settings.execution.workers
     with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:

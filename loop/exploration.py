@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from dft.workflows import ScreeningMaker, structure_hash
 from loop.acquisition import choose_compositions
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
-from loop.errors import RunError
+from loop.errors import RunError, UserError
 from loop.feedback import judge
 from loop.field_hull import FieldHull, entry_of, field_hull
 from loop.records import Role
@@ -75,7 +76,7 @@ class Exploration:
     @cached_property
     def level(self) -> LevelOfTheory:
         """The level of theory of every energy of the campaign."""
-        return level(self.campaign.settings.level_of_theory)
+        return checked_level(self.campaign)
 
     @cached_property
     def maker(self) -> ScreeningMaker:
@@ -174,7 +175,7 @@ class Exploration:
 
     def _record(self, calculation: Calculation, result: dict[str, Any]) -> None:
         output = self._output(calculation.hash)
-        kept = str(output) if output.exists() else ""
+        kept = os.path.relpath(output, self.campaign.folder) if output.exists() else ""
         self.campaign.calculations.end(
             calculation.hash, {"force_s": result.get("force_seconds"), **result, "output": kept}
         )
@@ -239,6 +240,18 @@ class Exploration:
             yield
         finally:
             self.campaign.add_seconds(self.cycle, stage, time.perf_counter() - start)
+
+
+def checked_level(campaign: Campaign) -> LevelOfTheory:
+    """The level of theory of a campaign.
+
+    Raises:
+        UserError: If there is no such level or its engine is missing.
+    """
+    try:
+        return level(campaign.settings.level_of_theory)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:

@@ -9,11 +9,19 @@ import sys
 import time
 
 import pytest
+from ase.db import connect
+from jobflow import JobStore
+from maggma.stores import JSONStore
+from monty.serialization import loadfn
+from pymatgen.analysis.phase_diagram import PhaseDiagram
+
+from loop.campaign import Campaign
+from loop.summary import campaign_record
 
 CONFIGURATION = """
 name: small salts
 candidates: {required: [Li], cations: [Na, K], anions: [Cl, Br, I]}
-probes: {compositions_per_field: 3, max_atoms: 8}
+probes: {compositions_per_field: 4, first_batch: 2, batch: 2, max_atoms: 8}
 """
 
 KILLS = 6  # random moments at which the driver is killed
@@ -77,6 +85,40 @@ def test_the_report_is_there_and_can_be_made_again(undisturbed):
     page.unlink()
     loop("report", undisturbed)
     assert page.exists()
+
+
+@pytest.mark.physics
+@pytest.mark.slow
+def test_every_composition_was_chosen_for_a_reason(undisturbed):
+    record = campaign_record(Campaign.read(undisturbed))
+    for field in record.fields:
+        assert field.probes["choice"].str.startswith("first batch").tolist()[:2] == [True, True]
+        assert (field.probes["choice"] != "").all()
+        assert len(field.probes) == len(set(field.probes["formula"]))
+
+
+@pytest.mark.physics
+@pytest.mark.slow
+def test_the_export_holds_the_energies_of_the_page(undisturbed, tmp_path):
+    loop("export", undisturbed, "--out", tmp_path)
+    record = campaign_record(Campaign.read(undisturbed))
+    entries = {entry.entry_id: entry for entry in loadfn(tmp_path / "entries.json")}
+    assert len(entries) == facts(undisturbed)["calculations"]["done"]
+    for field in record.fields:
+        diagram = PhaseDiagram([entries[h] for table in (field.probes, field.competing) for h in table["hash"]])
+        for row in field.probes.itertuples():
+            assert diagram.get_e_above_hull(entries[row.hash]) == pytest.approx(row.e_above_hull, abs=1e-6)
+    with connect(tmp_path / "structures.db") as database:
+        assert database.count() == len(entries)
+    assert len(list((tmp_path / "cif").glob("*.cif"))) == len(entries)
+
+
+@pytest.mark.physics
+@pytest.mark.slow
+def test_raw_outputs_are_one_jobflow_store(undisturbed):
+    store = JobStore(JSONStore(sorted(map(str, (undisturbed / "outputs").glob("*.json")))))
+    store.connect()
+    assert store.count() == facts(undisturbed)["calculations"]["done"]
 
 
 @pytest.mark.physics

@@ -29,6 +29,7 @@ class TrainingConfig:
         weight_decay: Of AdamW; zero is Adam.
         held_out: Fraction of the rows whose loss decides when to stop.
         patience: Epochs without improvement of that loss before stopping.
+        one_cycle: Whether the learning rate rises to its value and falls to nothing over all epochs.
         least_gain: Relative improvement that counts as one; a decoder that saturates improves for ever, by nothing.
     """
 
@@ -39,6 +40,7 @@ class TrainingConfig:
     held_out: float = 0.1
     patience: int = 4
     least_gain: float = 1e-3
+    one_cycle: bool = False
 
 
 class Trainable(Protocol):
@@ -68,6 +70,7 @@ def train(
         n_held_out = max(1, int(config.held_out * len(rows)))
         held_out, training = rows[order[:n_held_out]], rows[order[n_held_out:]]
         optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        schedule = _schedule(optimizer, config, len(training))
         history: list[float] = []
         best, best_loss, best_epoch = _weights(model), float("inf"), 0
         for epoch in range(config.epochs):
@@ -76,6 +79,7 @@ def train(
                 optimizer.zero_grad()
                 model.loss(batch, generator).backward()  # type: ignore[operator]
                 optimizer.step()
+                schedule.step()
             history.append(_held_out_loss(model, held_out, seed))
             if progress:
                 progress(epoch + 1, config.epochs)
@@ -141,6 +145,15 @@ def load_weights(model: torch.nn.Module, state: Mapping[str, Tensor], path: str 
     except (RuntimeError, KeyError) as error:
         raise ValueError(f"{path} holds weights of another architecture; train again") from error
     model.eval()
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, config: TrainingConfig, n_rows: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if not config.one_cycle:
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    steps = config.epochs * -(-n_rows // config.batch_size)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.1)
 
 
 def _batches(rows: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
