@@ -85,10 +85,23 @@ class Probes(_Section):
     compositions_per_field: int = Field(10, ge=1, description="charge-neutral compositions per field")
     first_batch: int = Field(5, ge=1, description="compositions spread over the field before anything is known")
     batch: int = Field(5, ge=1, description="compositions chosen at a time from what is known by then")
+    generators: tuple[Literal["ordered", "prototypes", "substitution", "given"], ...] = Field(
+        ("ordered",), min_length=1, description="ways of building structures: ordered, prototypes, substitution, given"
+    )
+    folder: str | None = Field(None, description="your structures, for the generators substitution and given")
     strategy: Literal["hull", "spread", "grid", "random"] = Field(
         "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"
     )
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell, at most")
+
+
+class Competing(_Section):
+    """The competing phases of a field: its elements and the compounds of its chemical system."""
+
+    source: str = Field(
+        "offline", description="offline: search at known formulas; materials_project; or a folder of CIFs and the like"
+    )
+    window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
 
 
 class Verdicts(_Section):
@@ -132,10 +145,12 @@ class Settings(_Section):
     fields_per_cycle: int = Field(1, ge=1, description="fields explored in a cycle")
     review: bool = Field(False, description="each cycle waits until `loop review` approves its fields")
     level_of_theory: str = Field("chgnet", description="engine and settings of every energy of the campaign")
+    checkpoint: str | None = Field(None, description="model file, for the level mace")
     known: Known = Known()
     candidates: Candidates = Candidates()
     ranker: RankerSettings = RankerSettings()
     probes: Probes = Probes()
+    competing: Competing = Competing()
     verdicts: Verdicts = Verdicts()
     feedback: Feedback = Feedback()
     execution: Execution = Execution()
@@ -183,6 +198,12 @@ def _with_paths_beside(settings: Settings, path: Path) -> Settings:
     beside: dict[str, BaseModel] = {}
     if settings.known.source != "bundled":
         beside["known"] = Known(source=str((path.parent / settings.known.source).resolve()))
+    if settings.competing.source not in ("offline", "materials_project"):
+        folder = str((path.parent / settings.competing.source).resolve())
+        beside["competing"] = settings.competing.model_copy(update={"source": folder})
+    if settings.probes.folder is not None:
+        folder = str((path.parent / settings.probes.folder).resolve())
+        beside["probes"] = settings.probes.model_copy(update={"folder": folder})
     if settings.execution.store is not None:
         store = str((path.parent / settings.execution.store).resolve())
         beside["execution"] = settings.execution.model_copy(update={"store": store})

@@ -14,6 +14,7 @@ from pymatgen.core import Composition, Structure
 
 from dft.competing import OFFLINE_SOURCE, build_competing
 from dft.compositions import neutral_compositions, spread_compositions
+from dft.databases import KnownPhases, from_folder, from_materials_project
 from dft.execute import LocalExecutor, Outcome, Task, run_flow
 from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
@@ -136,18 +137,47 @@ class Exploration:
     def plan(self, batch: dict[str, str]) -> None:
         """Build the structures of a batch, with the competing phases if it is the first, and record what to compute."""
         first = not self.campaign.calculations.of(self.name, "competing")
-        formulas = [*self.phase_field.elements, *known_formulas(self.phase_field.elements)] if first else []
-        tasks = [self._build_task("competing", formula) for formula in formulas]
+        given = self.known_phases.structures if first else {}
+        tasks = [self._build_task("competing", formula) for formula in self._searched_formulas()] if first else []
         tasks += [self._build_task("probe", formula) for formula in batch]
         self.show(Event("stage", text=f"{self.name}: building structures for {len(tasks)} compositions"))
         with self.campaign.timed(self.cycle, "generation"):
             built = [self._calculation(outcome) for outcome in self.executor.run(tasks)]
+            built += [self._given(formula, structures) for formula, structures in given.items()]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.level.identity, built, batch)
 
+    @cached_property
+    def known_phases(self) -> KnownPhases:
+        """Competing phases whose structures are known; none of them for an offline search."""
+        settings = self.campaign.settings.competing
+        elements = self.phase_field.elements
+        try:
+            if settings.source == "offline":
+                return KnownPhases({}, {}, OFFLINE_SOURCE)
+            if settings.source == "materials_project":
+                return from_materials_project(elements, self.campaign.folder / "materials_project", settings.window)
+            return from_folder(settings.source, elements)
+        except (ValueError, OSError) as error:
+            raise UserError(f"competing.source: {error}") from None
+
+    def _searched_formulas(self) -> list[str]:
+        """What is searched for: elements without a known structure, and every formula if nothing else is known."""
+        elements = self.phase_field.elements
+        known = self.known_phases.structures
+        return [*(e for e in elements if e not in known), *(() if known else known_formulas(elements))]
+
+    def _given(self, formula: str, structures: Sequence[ProbeStructure]) -> Calculation:
+        identity = structure_hash(structures, self.level.identity, self.maker.funnel)
+        return Calculation(identity, "competing", formula, [probe.as_dict() for probe in structures])
+
     def _build_task(self, role: Role, formula: str) -> Task:
         settings = self.campaign.settings
-        probe_settings = ProbeSettings(max_atoms=settings.probes.max_atoms)
+        probe_settings = ProbeSettings(
+            generators=settings.probes.generators,
+            max_atoms=settings.probes.max_atoms,
+            folder=settings.probes.folder or "",
+        )
         return Task(f"{role} {formula}", build, (role, formula, probe_settings, settings.seed))
 
     def _calculation(self, outcome: Outcome) -> Calculation:
@@ -202,6 +232,10 @@ class Exploration:
         competing = self.campaign.calculations.of(self.name, "competing")
         return field_hull(self.campaign.calculations.of(self.name, "probe"), competing)
 
+    def _source(self) -> str:
+        aside = self.known_phases.set_aside
+        return self.known_phases.source + (f"; set aside: {', '.join(aside)}" if aside else "")
+
     def judge(self) -> None:
         """Put the field on its hull and record the verdict."""
         limits = self.campaign.settings.verdicts
@@ -226,7 +260,7 @@ class Exploration:
                 "best_composition": composition,
                 "level": self.level.identity,
                 "error_band": band,
-                "competing_source": f"{OFFLINE_SOURCE}; {hull.n_competing} of {len(hull.competing)} have an energy",
+                "competing_source": f"{self._source()}; {hull.n_competing} of {len(hull.competing)} have an energy",
             }
         )
         logger.info("%s is %s: %s", self.name, verdict.verdict, reason)
@@ -241,8 +275,8 @@ def checked_level(campaign: Campaign) -> LevelOfTheory:
         UserError: If there is no such level or its engine is missing.
     """
     try:
-        return level(campaign.settings.level_of_theory)
-    except ValueError as error:
+        return level(campaign.settings.level_of_theory, campaign.settings.checkpoint or "")
+    except (ValueError, OSError) as error:
         raise UserError(str(error)) from None
 
 
