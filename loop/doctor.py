@@ -12,7 +12,6 @@ from pathlib import Path
 
 from dft.execute import usable_cores
 
-
 #: Packages that come as extras: what for, distribution, extra.
 OPTIONAL = (
     ("SevenNet", "sevenn", "sevennet"),
