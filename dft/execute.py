@@ -219,7 +219,8 @@ def _guarded(task: Task) -> Outcome:
         value = task.function(*task.arguments)
     except Exception as error:
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}".split("\n")[0][:500]
+        named = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        reason = named.split("\n")[0][:500]
         return Outcome(task.key, reason=reason, blameless=getattr(error, "errno", None) in _MACHINE_ERRORS)
     if isinstance(value, dict):
         value = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, **value}

@@ -22,7 +22,7 @@ from loop.summary import campaign_record
 CONFIGURATION = """
 name: small salts
 candidates: {required: [Li], cations: [Na, K], anions: [Cl, Br, I]}
-probes: {compositions_per_field: 4, first_batch: 2, batch: 2, max_atoms: 8}
+probes: {compositions_per_field: 4, first_batch: 2, batch: 2, max_atoms: 12}
 """
 
 KILLS = 6  # random moments at which the driver is killed
@@ -118,8 +118,9 @@ def test_the_export_holds_the_energies_of_the_page(undisturbed, tmp_path):
     entries = {entry.entry_id: entry for entry in loadfn(tmp_path / "entries.json")}
     assert len(entries) == facts(undisturbed)["calculations"]["done"]
     for field in record.fields:
-        diagram = PhaseDiagram([entries[h] for table in (field.probes, field.competing) for h in table["hash"]])
-        for row in field.probes.itertuples():
+        hashes = {h for table in (field.probes, field.competing) for h in table["hash"]}
+        diagram = PhaseDiagram([entry for h, entry in entries.items() if h in hashes])
+        for row in field.probes[field.probes["state"] == "done"].itertuples():
             assert diagram.get_e_above_hull(entries[row.hash]) == pytest.approx(row.e_above_hull, abs=1e-6)
     with connect(tmp_path / "structures.db") as database:
         assert database.count() == len(entries)
@@ -149,13 +150,13 @@ def test_a_campaign_in_a_relative_folder_finds_its_outputs(tmp_path):
 def test_changed_settings_are_refused_by_name(undisturbed):
     process = loop("run", "--dir", undisturbed, "--config", _changed(undisturbed), "--cycles", 3, check=False)
     assert process.returncode == 2
-    assert "probes.max_atoms was 8" in process.stderr
+    assert "probes.max_atoms was 12" in process.stderr
     assert facts(undisturbed)["cycles_completed"] == 2
 
 
 def _changed(folder):
     path = folder / "changed.yaml"
-    path.write_text(CONFIGURATION.replace("max_atoms: 8", "max_atoms: 6"))
+    path.write_text(CONFIGURATION.replace("max_atoms: 12", "max_atoms: 10"))
     return path
 
 
