@@ -112,6 +112,7 @@ class CycleRecord:
         n_candidates: Fields ranked.
         ranking: The columns of `loop rank`, one row per candidate.
         diagnostics: The ranker's own account of itself (collapse diagnostics and the like).
+        latent: Two principal components of the ranker's space: phase_field, kind (known or candidate), x, y.
         proposals: Fields chosen in this cycle, in order, each with the reason for the choice.
         positives: Fields that this cycle's verdicts add to the training set of the next.
         filtered: Fields that this cycle's verdicts remove from the candidates.
@@ -126,6 +127,7 @@ class CycleRecord:
     n_candidates: int = 0
     ranking: pd.DataFrame = field(default_factory=pd.DataFrame)
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    latent: pd.DataFrame = field(default_factory=pd.DataFrame)
     proposals: dict[str, str] = field(default_factory=dict)
     positives: tuple[str, ...] = ()
     filtered: tuple[str, ...] = ()

@@ -88,39 +88,37 @@ def _bump_line(trace: Trace, x: dict[int, float], y: dict[int, float], colour: i
     return f'<g class="c{colour}"><title>{escape(title)}</title><polyline points="{line}"/>{dots}{labels}</g>'
 
 
-def latent_columns(record: CampaignRecord) -> list[str]:
-    """Columns of the last ranking that hold latent coordinates."""
-    ranked = [cycle.ranking for cycle in record.cycles if not cycle.ranking.empty]
-    return [str(name) for name in ranked[-1].columns if str(name).startswith("latent")] if ranked else []
-
-
 def latent_map(record: CampaignRecord) -> Markup:
-    """Candidates in the plane of the latent space where they spread most, the first in rank darkest."""
-    columns = latent_columns(record)
-    if len(columns) < 2:
+    """Known fields and candidates in the plane of the ranker's space; candidates darker the earlier their rank.
+
+    Explored fields, and the first of the last ranking, are named.
+    """
+    cycles = [cycle for cycle in record.cycles if not cycle.latent.empty]
+    if not cycles:
         return Markup("")
-    ranking = [cycle.ranking for cycle in record.cycles if not cycle.ranking.empty][-1]
-    values = ranking[columns].to_numpy(float)
-    centred = values - values.mean(axis=0)
-    _, spread, axes = np.linalg.svd(centred, full_matrices=False)
-    plane = centred @ axes[:2].T
-    share = float((spread[:2] ** 2).sum() / max((spread**2).sum(), 1e-300))
+    latent, ranking = cycles[-1].latent, cycles[-1].ranking
+    ranks = dict(zip(ranking["phase_field"], ranking["rank"], strict=True)) if not ranking.empty else {}
+    verdicts = {each.phase_field: each.verdict for each in record.fields}
+    plane = latent[["x", "y"]].to_numpy(float)
     low, span = plane.min(axis=0), np.maximum(np.ptp(plane, axis=0), 1e-9)
-    places = 20 + (plane - low) / span * [560, 360]
-    n = len(ranking)
-    parts = []
-    for (px, py), name, rank in zip(places, ranking["phase_field"], ranking["rank"], strict=True):
-        level = min(4, int(5 * (int(rank) - 1) / n))
-        parts.append(
-            f'<circle class="q{level}" cx="{px:.1f}" cy="{py:.1f}" r="{5 if rank <= 10 else 3}">'
-            f"<title>{escape(str(name))}, rank {rank}</title></circle>"
-        )
-    for (px, py), name in list(zip(places, ranking["phase_field"], strict=True))[:5]:
-        parts.append(_text(px + 7, py + 4, str(name), "start"))
-    parts.append(
-        _text(20, 412, f"first two principal axes of the latent space, {share:.0%} of its spread", "start", "soft")
-    )
-    return _svg(700, 424, parts, "Latent map of the candidates")
+    places = 20 + (plane - low) / span * [600, 400]
+    known, shown, labels = [], [], []
+    for (px, py), name, kind in zip(places, latent["phase_field"], latent["kind"], strict=True):
+        rank, verdict = ranks.get(name), verdicts.get(str(name), "")
+        if kind == "known":
+            known.append(_dot(px, py, 2, "known", f"{name}, known"))
+            continue
+        level = min(4, int(5 * (int(rank) - 1) / max(len(ranks), 1))) if rank else 4
+        told = ", ".join(filter(None, [str(name), f"rank {rank}" if rank else "", verdict]))
+        shown.append(_dot(px, py, 6 if verdict or rank == 1 else 3.5, f"q{level}", told))
+        if verdict or (rank and rank <= 3):
+            labels.append(_text(px + 8, py + 4, f"{name} {_VERDICT_MARK.get(verdict, '')}", "start"))
+    parts = [*known, *shown, *labels]
+    return _svg(760, 440, parts, "Latent map: known fields and candidates in the plane of their largest spread")
+
+
+def _dot(x: float, y: float, radius: float, kind: str, title: str) -> str:
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"><title>{escape(title)}</title></circle>'
 
 
 def found_against_spent(spent: Sequence[float], found: Sequence[int]) -> Markup:

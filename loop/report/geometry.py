@@ -90,7 +90,7 @@ def geometry_of(field: PhaseField, section: Sequence[str] = ()) -> Geometry:
     """
     if section:
         return _section(field, section)
-    cations, anions, elements = field.cations, field.anions, field.elements
+    cations, anions, elements = *_roles(field), field.elements
     if not field.has_repeats:
         if len(cations) == 2 and len(anions) == 2:
             return Geometry("square", (*cations, *anions), "pairs", "a cation or an anion")
@@ -105,6 +105,20 @@ def geometry_of(field: PhaseField, section: Sequence[str] = ()) -> Geometry:
         f"no map for the field {field}: it has {len(cations)} cations and {len(anions)} anions; "
         "give two or three end members as a section"
     )
+
+
+def _roles(field: PhaseField) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Cations and anions of a field; of one cation and three anions, P, As, Se or Te may be meant as the second cation.
+
+    Phosphorus and arsenic beside two more electronegative anions are (thiophosphates, phosphates), selenium and
+    tellurium beside oxygen or fluorine.
+    """
+    cations, anions = field.cations, field.anions
+    if len(cations) == 1 and len(anions) == 3:
+        first, *others = anions  # the least electronegative comes first
+        if first in ("P", "As") or (first in ("Se", "Te") and {"O", "F"} & set(others)):
+            return (*cations, first), tuple(others)
+    return cations, anions
 
 
 def _section(field: PhaseField, section: Sequence[str]) -> Geometry:

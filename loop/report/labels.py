@@ -96,7 +96,7 @@ def _try(
             label.set_verticalalignment(("top", "center", "bottom")[dy + 1])
             box = label.get_window_extent()
             if _within(box, inside) and not box.count_overlaps(taken):
-                return box.padded(0.12 * size * pixels)  # room between labels
+                return box.padded(0.06 * size * pixels)  # room between labels
     return None
 
 

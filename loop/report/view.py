@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
-from loop.report.charts import latent_columns
 from loop.report.formulas import field_formula, in_words
 from loop.report.points import finished, level_in_words
 from loop.report.tables import competing_table, probe_table
@@ -103,7 +102,6 @@ class PageView:
         states: Calculations by state.
         failures: Rows of what failed and why.
         spent: Cost and findings, cycle by cycle.
-        latent: Columns of the last ranking that hold latent coordinates.
         cpu_hours: Spent on calculations.
         stable_below: eV/atom; what counts as near the hull.
         made: When the page was made, UTC.
@@ -117,7 +115,6 @@ class PageView:
     states: dict[str, int]
     failures: list[dict[str, Any]]
     spent: list[Spent]
-    latent: list[str]
     cpu_hours: float
     stable_below: float
     made: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
@@ -138,6 +135,11 @@ class PageView:
     def words(self, decomposition: dict[str, float], record: FieldRecord) -> str:
         """A decomposition in words."""
         return in_words(decomposition, PhaseField.parse(record.phase_field).elements)
+
+    @property
+    def numeric(self) -> list[str]:
+        """Columns of the last ranking that hold numbers."""
+        return [] if self.latest is None else list(map(str, self.latest.ranking.select_dtypes("number").columns))
 
     @property
     def latest(self) -> CycleRecord | None:
@@ -170,7 +172,6 @@ def page_view(record: CampaignRecord) -> PageView:
         level="; ".join(map(level_in_words, levels)) or "none yet",
         states=states,
         failures=_failures(record),
-        latent=latent_columns(record),
         spent=spent_by_cycle(record, found),
         cpu_hours=cpu,
         stable_below=stable_below(record),

@@ -181,6 +181,14 @@ def record():
         n_candidates=3,
         ranking=ranking(["Li-Sn-S-Br", "Li-Zn-S-Cl", "Li-Ge-S-Br"]),
         diagnostics={"correlation with the norm of the descriptors": 0.28},
+        latent=pd.DataFrame(
+            {
+                "phase_field": ["Li-Ge-S-Cl", "Li-Sn-S-Br", "Li-Zn-S-Cl", "Li-Ge-S-Br"],
+                "kind": ["known", "candidate", "candidate", "candidate"],
+                "x": [0.0, 1.0, 2.0, 1.0],
+                "y": [0.0, 2.0, 1.0, 0.5],
+            }
+        ),
         proposals={"Li-Sn-S-Br": "rank 1"},
         seconds={"training": 42.0, "calculations": 150.0},
     )

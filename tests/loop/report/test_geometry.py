@@ -21,6 +21,7 @@ def artists(figure, gid):
         ("Li-Sn-S-Cl", (), "square", "Li3SnS3Cl", [0.75, 0.75]),
         ("Li-Na-K-Cl", (), "triangle", "Li2NaKCl4", [0.25, 0.25, 0.5]),  # K, Na, Li by electronegativity
         ("Li-S-Cl-Br", (), "triangle", "Li5SClBr2", [0.25, 0.5, 0.25]),  # S, Br, Cl
+        ("Li-P-S-Cl", (), "square", "Li6PS5Cl", [6 / 7, 5 / 6]),  # thiophosphates: P is a cation
         ("Li-Sn-S", (), "triangle", "Li2SnS3", [2 / 6, 1 / 6, 3 / 6]),
         ("Li-Cl", (), "line", "LiCl", [0.5, 0.5]),
         # Li3SnS3Cl = Li2S + SnS2 + LiCl

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from loop.records import CampaignRecord, CycleRecord
+from loop.report.charts import bump_chart, latent_map, traces
+from loop.report.citations import citations
 from loop.report.page import build_report
 from loop.report.tables import probe_table
 from loop.report.view import mev, near_hull, page_view
@@ -98,3 +100,40 @@ def test_csv_of_probes_holds_failures_and_full_precision(record, tmp_path):
 )
 def test_energies_are_read_in_mev(value, signed, text):
     assert mev(value, signed) == text
+
+
+def test_latent_map_places_known_fields_and_candidates(record):
+    chart = str(latent_map(record))
+    places = re.findall(r'class="(\w+)" cx="([\d.]+)" cy="([\d.]+)" r="[\d.]+"><title>([^<]+)', chart)
+    # x from 0 to 2 over 600, y from 0 to 2 over 400, both 20 from the edge
+    assert places == [
+        ("known", "20.0", "20.0", "Li-Ge-S-Cl, known"),
+        ("q0", "320.0", "420.0", "Li-Sn-S-Br, rank 1, positive"),
+        ("q1", "620.0", "220.0", "Li-Zn-S-Cl, rank 2"),
+        ("q3", "320.0", "120.0", "Li-Ge-S-Br, rank 3"),
+    ]
+
+
+def test_ranks_are_followed_over_the_cycles(record):
+    followed = {trace.phase_field: trace for trace in traces(record)}
+    assert followed["Li-Sn-S-Cl"].ranks == ((1, 1),)  # explored in the first cycle, no candidate of the second
+    assert followed["Li-Sn-S-Br"].ranks == ((1, 4), (2, 1))
+    assert followed["Li-Sn-S-Br"].verdict == "positive"
+    assert "Li-Sn-S-Br: rank 4 in cycle 1, rank 1 in cycle 2; positive" in bump_chart(record)
+
+
+def test_budget_adds_up(record):
+    spent = page_view(record).spent
+    # per cycle: 4 probes at 11.5 s, 9 competing phases at 4 s, one failure without a time
+    assert [row.cpu_hours for row in spent] == pytest.approx([(4 * 11.5 + 9 * 4) / 3600] * 2)
+    assert [(row.done, row.without, row.near) for row in spent] == [(13, 1, 2), (13, 1, 2)]
+
+
+def test_citations_follow_what_was_used(record):
+    cited = {each.doi for each in citations(record)}
+    assert {
+        "10.1038/s41467-021-25343-7",
+        "10.1039/D5DD00019J",
+        "10.1038/s42256-023-00716-3",
+    } <= cited
+    assert "10.1021/acs.jctc.4c00190" not in cited  # SevenNet was not
