@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from dft.competing import build_competing
 from dft.hull import Entry, hull_points, lowest_per_composition
 from dft.levels import level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
-from dft.workflows import ScreeningMaker, structure_hash
+from dft.workflows import ScreeningMaker, structure_hash, survivors
 
 #: The known phases that bound the charge-neutral compositions of the field, with the elements.
 COMPETING = (
@@ -44,9 +46,13 @@ def main() -> None:
     order = np.random.default_rng(args.seed).permutation(len(formulas))  # a larger subset holds the smaller ones
     formulas = [formulas[i] for i in order[: args.limit]]
     screen = Screening(args.level, args.cache)
-    settings = ProbeSettings()
-    competing = {f: screen(f, build_competing(f, settings, args.seed)) for f in COMPETING}
-    probes = {f: screen(f, build_probes(Composition(f), settings, args.seed)) for f in formulas}
+    settings = ProbeSettings(max_atoms=48)
+    competing = {f: screen(f, partial(build_competing, f, settings, args.seed)) for f in COMPETING}
+    probes = {f: screen(f, partial(build_probes, Composition(f), settings, args.seed)) for f in formulas}
+    if args.refine:
+        refine = Screening(args.refine, args.cache, rounds=())
+        competing = {f: refine(f, partial(survivors, row)) for f, row in competing.items()}
+        probes = {f: refine(f, partial(survivors, row)) for f, row in probes.items()}
     result = compare(table, competing, probes)
     Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps({key: result[key] for key in result if key not in ("probes", "competing")}, indent=1))
@@ -56,6 +62,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="li_sn_s_cl_dft.csv")
     parser.add_argument("--level", default="chgnet", help="name of the level of theory")
+    parser.add_argument("--refine", help="a second level, on the survivors of the first; the hull is then built at it")
     parser.add_argument("--limit", type=int, help="a random subset of so many compositions")
     parser.add_argument("--seed", type=int, default=0, help="of the subset and of the structures")
     parser.add_argument("--json", required=True, help="where to write the result")
@@ -66,21 +73,22 @@ def parse_arguments() -> argparse.Namespace:
 class Screening:
     """Runs the screening job of one composition, or takes it from the cache; counts CPU seconds."""
 
-    def __init__(self, level_name: str, cache: str | None) -> None:
-        self.maker = ScreeningMaker.from_level(level(level_name))
+    def __init__(self, level_name: str, cache: str | None, **settings: Any) -> None:
+        self.maker = ScreeningMaker.from_level(level(level_name), **settings)
         self.path = Path(cache) if cache else None
         lines = self.path.read_text().splitlines() if self.path and self.path.exists() else []
         self.known = {row["hash"]: row for row in map(json.loads, lines)}
 
-    def __call__(self, formula: str, probes: list[ProbeStructure]) -> dict[str, Any]:
-        """Output of the job, with the seconds it took."""
+    def __call__(self, formula: str, build: Callable[[], list[ProbeStructure]]) -> dict[str, Any]:
+        """Output of the job, with the CPU seconds of building and screening."""
+        start = time.process_time()
+        probes = build()
         key = structure_hash(probes, self.maker.level, self.maker.funnel)
         if key not in self.known:
-            start = time.process_time()
             job = self.maker.make(probes)
             done = run_locally(Flow([job]), store=JobStore(MemoryStore()), ensure_success=True, log=False)
-            cpu = time.process_time() - start
-            self.known[key] = {**done[job.uuid][1].output, "hash": key, "formula": formula, "cpu_s": cpu}
+            row = {**done[job.uuid][1].output, "hash": key, "formula": formula}
+            self.known[key] = {**row, "cpu_s": time.process_time() - start}
             if self.path:
                 with self.path.open("a") as file:
                     file.write(json.dumps(self.known[key]) + "\n")

@@ -15,7 +15,7 @@ OFFLINE_SOURCE = "known formulas, structures by prototype search (AFLOW) and ord
 
 #: Single points on the small cells of prototypes are cheap and the ionic energy ranks layered types badly, so that many
 #: are kept; ordered lattices as for a probe, but fewer.
-N_PROTOTYPES, N_ORDERED = 30, 20
+N_PROTOTYPES, N_ORDERED = 35, 25
 
 
 def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[ProbeStructure]:
@@ -41,7 +41,8 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
     known = build_probes(composition, replace(settings, generators=("prototypes",), n_structures=N_PROTOTYPES), seed)
-    return known + build_probes(composition, replace(settings, generators=("ordered",), n_structures=N_ORDERED), seed)
+    n_ordered = N_ORDERED if known else N_PROTOTYPES + N_ORDERED
+    return known + build_probes(composition, replace(settings, generators=("ordered",), n_structures=n_ordered), seed)
 
 
 def parse_formula(formula: str) -> Composition:

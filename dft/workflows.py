@@ -71,6 +71,7 @@ class ScreeningMaker(Maker):
         coarse_maker: Of a relaxation; each round sets its steps.
         final_maker: Of a relaxation to the force limit.
         rounds: Structures and steps of each round.
+        full_cell: Atoms up to which the rounds are full; larger cells get fewer structures in proportion.
         n_final: Structures finished.
         n_survivors: Structures handed on to the next level of a ladder.
     """
@@ -81,6 +82,7 @@ class ScreeningMaker(Maker):
     coarse_maker: Maker = field(default_factory=Maker)
     final_maker: Maker = field(default_factory=Maker)
     rounds: tuple[tuple[int, int], ...] = ROUNDS
+    full_cell: int = 16
     n_final: int = 1
     n_survivors: int = 3
 
@@ -98,11 +100,8 @@ class ScreeningMaker(Maker):
     @property
     def funnel(self) -> dict[str, Any]:
         """The settings that, beside the level and the structures, decide the result: for `structure_hash`."""
-        return {
-            "rounds": [list(pair) for pair in self.rounds],
-            "n_final": self.n_final,
-            "n_survivors": self.n_survivors,
-        }
+        rounds = [list(pair) for pair in self.rounds]
+        return {"rounds": rounds, **{key: getattr(self, key) for key in ("full_cell", "n_final", "n_survivors")}}
 
     @job
     def make(self, probes: list[ProbeStructure]) -> dict[str, Any]:
@@ -133,7 +132,9 @@ class ScreeningMaker(Maker):
         for candidate in candidates:
             self._single_point(candidate)
         remaining = _running(candidates)
-        for n, steps in self.rounds:
+        smaller = min(1.0, self.full_cell / max(len(c.structure) for c in candidates))
+        for full, steps in self.rounds:
+            n = max(1, round(full * smaller))
             advanced: list[Candidate] = []
             for candidate in remaining:
                 if len(advanced) < n:
@@ -174,7 +175,8 @@ class ScreeningMaker(Maker):
             return
         candidate.state = "done" if candidate.converged else "unconverged"
         if not candidate.converged:
-            candidate.reason = f"force limit not reached, {candidate.max_force:.2f} eV/Å left on an atom"
+            left = f"{candidate.max_force:.2f} eV/Å left on an atom"
+            candidate.reason = f"force limit, cell included, not reached; {left}"
 
     def _output(self, candidates: list[Candidate], finished: list[Candidate]) -> dict[str, Any]:
         common = {"n_structures": len(candidates), "level": self.level, "trail": [c.row() for c in candidates]}

@@ -22,10 +22,11 @@ app = typer.Typer(
     name="loop",
     help="Discover inorganic solids: rank phase fields, compute their hulls, learn from the verdicts.",
     epilog="Any command takes --debug, which shows the traceback of an error.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+STOPPED = "stopped; run the same command again to go on"
 
 DEFAULT_FOLDER = Path("campaign")
 
@@ -89,7 +90,7 @@ def explore(
     """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
     from loop.running import explore_in_folder
 
-    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, _display(quiet, json_log))
+    explore_in_folder(folder, config, field, compositions, _display(quiet, json_log))
 
 
 @app.command()
@@ -118,7 +119,7 @@ def rank(
         Path | None,
         typer.Option(metavar="CSV", help="Known fields, in a column `phase_field`; default: the bundled list."),
     ] = None,
-    ranker: Annotated[str, typer.Option(metavar="NAME", help="paper: the published architecture.")] = "paper",
+    ranker: Annotated[str, typer.Option(metavar="NAME", help="masked, or paper: the published VAE.")] = "masked",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
 ) -> None:
     """Rank candidate phase fields by how well they fit the known ones; rank 1 is the most promising."""
@@ -136,28 +137,72 @@ def rank(
 
 @app.command(name="map")
 def hull_map(
-    energies: Annotated[Path, typer.Argument(metavar="ENERGIES.csv", help="Table `composition,total_energy_eV`.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="ENERGIES.csv|DIR", help="Table `composition,total_energy_eV`, or a campaign.")
+    ],
     field: Annotated[str, typer.Option(metavar="FIELD", help="The phase field, such as Li-Sn-S-Cl.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The picture: .png, .svg or .pdf.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The picture: .png, .svg, .pdf or .html (interactive).")],
     json_file: JsonOption = None,
     mark: Annotated[list[str] | None, typer.Option(metavar="FORMULA", help="A new phase, drawn in magenta.")] = None,
+    section: Annotated[
+        str, typer.Option(metavar="A,B[,C]", help="End members of a section, such as Li2S,SnS2,LiCl.")
+    ] = "",
+    style: Annotated[str, typer.Option(metavar="STYLE", help="paper, slide or poster.")] = "paper",
+    colours: Annotated[str, typer.Option(metavar="COLOURS", help="red, colour-blind or grey.")] = "red",
+    level: Annotated[str, typer.Option(metavar="TEXT", help="Level of theory of the table, for the caption.")] = "",
+    competing: Annotated[
+        str, typer.Option(metavar="TEXT", help="Source of the table's competing phases, for the caption.")
+    ] = "",
 ) -> None:
-    """Draw the energy-above-hull map of a field from a table of total energies."""
-    from loop.report.commands import map_command
+    """Draw the energy-above-hull map of a field from a table of total energies or from a campaign."""
+    from loop.report.commands import MapOptions, map_campaign, map_command
 
-    with user_input(), writing(out):
-        line = map_command(energies, field, out, json_file, mark=tuple(mark or ()))
+    options = MapOptions(
+        mark=tuple(mark or ()),
+        size=style,
+        colours=colours,
+        level=level,
+        source=competing,
+        section=tuple(part.strip() for part in section.split(",") if part.strip()),
+    )
+    if source.is_dir():
+        from loop.summary import campaign_record
+
+        with opened(source) as campaign, user_input(), writing(out):
+            line = map_campaign(campaign_record(campaign), field, out, json_file, options)
+    else:
+        with writing(out), user_input():
+            line = map_command(source, field, out, json_file, options)
     typer.echo(f"wrote {line}")
 
 
 @app.command()
-def report(folder: FolderArgument = DEFAULT_FOLDER) -> None:
+def report(
+    folder: FolderArgument = DEFAULT_FOLDER,
+    slides: Annotated[
+        bool, typer.Option("--slides", help="Also slides.pptx: a summary, and a slide per field.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Also report.md, for a repository or a notebook.")
+    ] = False,
+) -> None:
     """Make the figures, tables and page of a campaign again, from its records alone."""
     from loop.running import write_report
 
     with opened(folder) as campaign, writing(folder / "report"):
-        page = write_report(campaign)
-    typer.echo(f"wrote {page}")
+        typer.echo(f"wrote {write_report(campaign)}")
+        from loop.summary import campaign_record
+
+        target, record = folder / "report", campaign_record(campaign) if slides or markdown else None
+        if slides and record:
+            from loop.report.slides import write_slides
+
+            with user_input():
+                typer.echo(f"wrote {write_slides(record, target / 'slides.pptx')}")
+        if markdown and record:
+            from loop.report.markdown import write_markdown
+
+            typer.echo(f"wrote {write_markdown(record, target)}")
 
 
 @app.command()
@@ -289,7 +334,7 @@ def user_input() -> Iterator[None]:
     """What goes wrong in here is wrong with what the user gave."""
     try:
         yield
-    except (ValueError, FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
+    except (ValueError, FileNotFoundError, IsADirectoryError, UnicodeDecodeError, ModuleNotFoundError) as error:
         raise UserError(str(error)) from error
 
 
@@ -310,12 +355,16 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app()
+        code = app(standalone_mode=False)
+        sentence = STOPPED
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
         code, sentence = _exit(error)
+    if code:
         typer.echo(f"loop: {sentence}", err=True)
         sys.exit(code)
 
@@ -327,7 +376,9 @@ def _exit(error: BaseException) -> tuple[int, str]:
     if isinstance(error, RunError):
         return 1, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return 130, "stopped; run the same command again to go on"
+        return 130, STOPPED
+    if hasattr(error, "format_message"):  # the command line itself was not understood
+        return 2, f"{error.format_message()} (`loop COMMAND --help` lists what there is)"
     return 1, f"{type(error).__name__}: {error} (run again with --debug for the traceback)"
 
 

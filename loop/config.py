@@ -59,6 +59,11 @@ class Candidates(_Section):
         for symbol in self.anions:
             if symbol not in ANIONS:
                 raise ValueError(f"anions: {symbol} is no anion here, choose from {sorted(ANIONS)}")
+        twice = (set(self.required) | set(self.cations)) & set(self.anions)
+        if twice:
+            raise ValueError(f"{sorted(twice)} stand among both cations and anions")
+        if not self.enumerate(()):
+            raise ValueError(f"cations: no field can be made of {list(self.cations)} beside {list(self.required)}")
         return self
 
     def enumerate(self, exclude: tuple[PhaseField, ...]) -> list[PhaseField]:
@@ -69,7 +74,9 @@ class Candidates(_Section):
 class RankerSettings(_Section):
     """The variational autoencoder that ranks the candidates."""
 
-    name: Literal["masked", "paper"] = Field("paper", description="paper: the published architecture")
+    name: Literal["masked", "paper"] = Field(
+        "masked", description="masked: a VAE over sets of elements; paper: the published VAE, which has collapsed"
+    )
 
 
 class Probes(_Section):
@@ -78,10 +85,23 @@ class Probes(_Section):
     compositions_per_field: int = Field(10, ge=1, description="charge-neutral compositions per field")
     first_batch: int = Field(5, ge=1, description="compositions spread over the field before anything is known")
     batch: int = Field(5, ge=1, description="compositions chosen at a time from what is known by then")
+    generators: tuple[Literal["ordered", "prototypes", "substitution", "given"], ...] = Field(
+        ("ordered",), min_length=1, description="ways of building structures: ordered, prototypes, substitution, given"
+    )
+    folder: str | None = Field(None, description="your structures, for the generators substitution and given")
     strategy: Literal["hull", "spread", "grid", "random"] = Field(
         "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"
     )
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell, at most")
+
+
+class Competing(_Section):
+    """The competing phases of a field: its elements and the compounds of its chemical system."""
+
+    source: str = Field(
+        "offline", description="offline: search at known formulas; materials_project; or a folder of CIFs and the like"
+    )
+    window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
 
 
 class Verdicts(_Section):
@@ -125,10 +145,12 @@ class Settings(_Section):
     fields_per_cycle: int = Field(1, ge=1, description="fields explored in a cycle")
     review: bool = Field(False, description="each cycle waits until `loop review` approves its fields")
     level_of_theory: str = Field("chgnet", description="engine and settings of every energy of the campaign")
+    checkpoint: str | None = Field(None, description="model file, for the level mace")
     known: Known = Known()
     candidates: Candidates = Candidates()
     ranker: RankerSettings = RankerSettings()
     probes: Probes = Probes()
+    competing: Competing = Competing()
     verdicts: Verdicts = Verdicts()
     feedback: Feedback = Feedback()
     execution: Execution = Execution()
@@ -140,6 +162,7 @@ class Settings(_Section):
     def hash(self) -> str:
         """Hash of the settings that change results."""
         relevant = {key: value for key, value in self.plain().items() if key not in WITHOUT_EFFECT_ON_RESULTS}
+        relevant["known"] = None  # the data have a hash of their own
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
@@ -172,10 +195,19 @@ def load_settings(path: Path) -> Settings:
 
 def _with_paths_beside(settings: Settings, path: Path) -> Settings:
     """A relative file name in a configuration is meant relative to the configuration."""
-    if settings.known.source == "bundled":
-        return settings
-    source = str((path.parent / settings.known.source).resolve())
-    return settings.model_copy(update={"known": Known(source=source)})
+    beside: dict[str, BaseModel] = {}
+    if settings.known.source != "bundled":
+        beside["known"] = Known(source=str((path.parent / settings.known.source).resolve()))
+    if settings.competing.source not in ("offline", "materials_project"):
+        folder = str((path.parent / settings.competing.source).resolve())
+        beside["competing"] = settings.competing.model_copy(update={"source": folder})
+    if settings.probes.folder is not None:
+        folder = str((path.parent / settings.probes.folder).resolve())
+        beside["probes"] = settings.probes.model_copy(update={"folder": folder})
+    if settings.execution.store is not None:
+        store = str((path.parent / settings.execution.store).resolve())
+        beside["execution"] = settings.execution.model_copy(update={"store": store})
+    return settings.model_copy(update=beside)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -197,7 +229,8 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
 
 def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Names of the settings that differ and would change results, such as ``probes.max_atoms``."""
-    relevant = sorted((old.keys() | new.keys()) - set(WITHOUT_EFFECT_ON_RESULTS))
+    # The known fields may have moved to another file: what counts is their hash, which is checked when they are read.
+    relevant = sorted((old.keys() | new.keys()) - {*WITHOUT_EFFECT_ON_RESULTS, "known"})
     changed = []
     for key in relevant:
         before, after = old.get(key), new.get(key)

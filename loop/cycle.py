@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +13,7 @@ from loop.acquisition import choose_fields
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError, Waiting
-from loop.exploration import Exploration, Show
+from loop.exploration import Exploration, Show, checked_level
 from loop.feedback import left_out, training_fields
 from loop.report.live import Event
 from vae import PhaseField
@@ -65,10 +63,10 @@ class Cycle:
         if not candidates:
             raise UserError("no candidate fields are left; widen `candidates` in the configuration")
         self.show(Event("stage", text=f"training on {len(training)} known fields to rank {len(candidates)} candidates"))
-        with self.timed("training"):
+        with self.campaign.timed(self.number, "training"):
             ranker = make_ranker(settings.ranker.name, seed=settings.seed)
             ranker.fit(training)
-        with self.timed("ranking"):
+        with self.campaign.timed(self.number, "ranking"):
             ranking = rank(ranker, candidates, training)
             checkpoint = self.campaign.folder / "checkpoints" / f"cycle-{self.number}.pt"
             checkpoint.parent.mkdir(exist_ok=True)
@@ -77,7 +75,7 @@ class Cycle:
 
     def propose(self) -> list[PhaseField]:
         """Choose the fields of this cycle."""
-        if not self.campaign.proposal_states(self.number):
+        if not self.campaign.proposals(self.number):
             ranking, settled = self.campaign.ranking(self.number), self.campaign.settled_fields()
             proposals = choose_fields(ranking, settled, self.campaign.settings.fields_per_cycle)
             if not proposals:
@@ -97,15 +95,6 @@ class Cycle:
                 f"`loop review {self.campaign.folder}`, approve, veto or add, then run again"
             )
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the wall time of what happens in here to a stage of the cycle."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.campaign.add_seconds(self.number, stage, time.perf_counter() - start)
-
 
 def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Callable[[Campaign], object]) -> int:
     """Bring a campaign to `cycles` completed cycles in total, with a report after each.
@@ -113,13 +102,13 @@ def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Call
     Returns:
         How many cycles were made now.
     """
+    checked_level(campaign)
     first = campaign.completed_cycles() + 1
     workers = campaign.settings.execution.workers
     with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
         for number in range(first, cycles + 1):
-            cycle = Cycle(campaign, number, executor, show)
-            cycle.run()
-            with cycle.timed("report"):
+            Cycle(campaign, number, executor, show).run()
+            with campaign.timed(number, "report"):
                 write_report(campaign)
     show(Event("finished"))
     return max(0, cycles - first + 1)
@@ -139,7 +128,7 @@ def load_known(campaign: Campaign) -> KnownFields:
     facts = {"source": known.source, "licence": known.licence, "n_fields": len(known.fields), "hash": known.hash}
     recorded = campaign.database.meta("data")
     if recorded is None:
-        campaign.database.write(("INSERT INTO meta VALUES ('data', ?)", (to_json(facts),)))
+        campaign.database.set_meta(data=to_json(facts))
     elif json.loads(recorded)["hash"] != known.hash:
         raise UserError(
             f"known.source: {source} holds other fields than when {campaign.folder} was begun; "

@@ -47,7 +47,7 @@ def _cycle_record(campaign: Campaign, number: int) -> CycleRecord:
 
 
 def _field_records(campaign: Campaign) -> list[FieldRecord]:
-    proposed = campaign.database.query("SELECT cycle, phase_field FROM proposals ORDER BY cycle, position")
+    proposed = campaign.chosen_fields()
     verdicts = {verdict["phase_field"]: verdict for verdict in campaign.verdicts()}
     return [_field_record(campaign, row["cycle"], row["phase_field"], verdicts) for row in proposed]
 
@@ -63,7 +63,7 @@ def status(campaign: Campaign) -> dict[str, Any]:
     """What `loop status --json` prints; its keys are fixed."""
     calculations = campaign.calculations.table()
     verdicts = {v["phase_field"]: v for v in campaign.verdicts()}
-    proposed = campaign.database.query("SELECT cycle, phase_field, reason FROM proposals ORDER BY cycle, position")
+    proposed = campaign.chosen_fields()
     return {
         "name": campaign.settings.name,
         "cycles_completed": campaign.completed_cycles(),

@@ -18,6 +18,9 @@ from vae.phase_fields import ANIONS, PhaseField
 
 #: Elements in a quaternary field.
 FIELD_SIZE = 4
+
+#: A field M-M'-A-A' has two anions; lists that count phosphorus among the cations make it three.
+MIN_ANIONS = 2
 #: The oxidation states of larger formula units are not guessed: Ca51W12N56O3 alone has six million combinations.
 MOST_ATOMS = 100
 
@@ -154,6 +157,10 @@ def _parse(name: str, place: str, size: int) -> PhaseField:
         raise ValueError(f"{place}: {error}") from None
     if len(phase_field) != size:
         raise ValueError(f"{place}: {name!r} has {len(phase_field)} elements where {size} are needed")
+    if len(phase_field.anions) < MIN_ANIONS:
+        raise ValueError(
+            f"{place}: {name!r} has {len(phase_field.anions)} anion, a field has two of {', '.join(sorted(ANIONS))}"
+        )
     return phase_field
 
 

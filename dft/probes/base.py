@@ -39,7 +39,7 @@ class ProbeSettings:
     """
 
     generators: tuple[str, ...] = ("ordered",)
-    n_structures: int = 40
+    n_structures: int = 50
     max_atoms: int = 24
     min_atoms: int = 8
     stackings: tuple[str, ...] = ("AB", "ABA", "bcc", "ABACA", "ABAB")

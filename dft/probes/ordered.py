@@ -23,6 +23,9 @@ from dft.probes.volumes import has_anions, is_large_cation, rattled, rough_volum
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
 SAME_ENERGY = 1e-4
 
+#: Atoms in a cell that still relaxes in reasonable time; beyond it a formula is not doubled without need.
+MODERATE_CELL = 18
+
 #: Arrangements kept of each supercell and kind of hole.
 N_ARRANGEMENTS = 3
 
@@ -60,7 +63,7 @@ def ordered_lattices(
 
 
 def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Composition]:
-    """The reduced formula multiplied up to `min_atoms`, and a larger cell of up to 16 atoms.
+    """The reduced formula multiplied up to `min_atoms`, and a larger cell of up to `MODERATE_CELL` atoms.
 
     An odd number of anions fits no hexagonal packing, so that it is doubled as far as `max_atoms` allows.
     """
@@ -69,7 +72,7 @@ def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Com
     charges = oxidation_states(reduced)
     odd = sum(amount for symbol, amount in reduced.get_el_amt_dict().items() if charges[symbol] < 0) % 2 == 1
     first = max(1, -(-settings.min_atoms // n))
-    largest = max(first, (2 * n <= settings.max_atoms and odd) * 2, min(settings.max_atoms, 16) // n)
+    largest = max(first, (2 * n <= settings.max_atoms and odd) * 2, min(settings.max_atoms, MODERATE_CELL) // n)
     return [reduced * z for z in sorted({first, largest}) if n * z <= max(settings.max_atoms, n)]
 
 

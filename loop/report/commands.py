@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from loop.records import CampaignRecord
+from loop.report import view
 from loop.report.energies import read_energies
 from loop.report.hull_map import draw_hull_map, save_map
 from loop.report.interactive import write_interactive
-from loop.report.points import MapNote, count_compositions, points_from_table, with_level
+from loop.report.points import (
+    MapNote,
+    MapPoint,
+    count_compositions,
+    note_from_record,
+    points_from_record,
+    points_from_table,
+    with_level,
+)
 from vae.phase_fields import PhaseField
 
 
+@dataclass(frozen=True)
+class MapOptions:
+    """How a map looks and what is said about it.
+
+    Attributes:
+        mark: Formulas of new phases, drawn in magenta.
+        size: ``paper``, ``slide`` or ``poster``.
+        colours: ``red``, ``colour-blind`` or ``grey``.
+        level: The level of theory of a table, in words, for the caption.
+        source: Where a table's competing phases come from, in words, for the caption.
+        section: Two or three end members, such as ``("Li2S", "SnS2", "LiCl")``, for a section through the field.
+    """
+
+    mark: Sequence[str] = ()
+    size: str = "paper"
+    colours: str = "red"
+    level: str = ""
+    source: str = ""
+    section: Sequence[str] = ()
+
+
 def map_command(
-    energies: Path,
-    field: str,
-    out: Path,
-    json_file: Path | None = None,
-    mark: Sequence[str] = (),
-    size: str = "paper",
-    colours: str = "red",
-    level: str = "",
-    source: str = "",
-    section: Sequence[str] = (),
+    energies: Path, field: str, out: Path, json_file: Path | None = None, options: MapOptions | None = None
 ) -> str:
     """Draw the hull map of a table of energies.
 
@@ -32,12 +55,7 @@ def map_command(
         field: Such as ``Li-Sn-S-Cl``.
         out: The figure; .png, .svg, .pdf, or .html for an interactive one.
         json_file: Where to write ``[{"composition": as given, "e_above_hull": eV/atom}, ...]``, in the rows' order.
-        mark: Formulas of new phases, drawn in magenta.
-        size: ``paper``, ``slide`` or ``poster``.
-        colours: ``red``, ``colour-blind`` or ``grey``.
-        level: The level of theory, in words, for the caption.
-        source: Where the competing phases come from, in words, for the caption.
-        section: Two or three end members, such as ``("Li2S", "SnS2", "LiCl")``, for a section through the field.
+        options: How it looks.
 
     Returns:
         One line that says what was made.
@@ -46,20 +64,62 @@ def map_command(
         ValueError: In one sentence, for every mistake in the table or the options.
         FileNotFoundError: If there is no table.
     """
+    options = options or MapOptions()
     phase_field = PhaseField.parse(field)
     table = read_energies(energies, phase_field)
-    points = points_from_table(table, phase_field)
-    n_compositions = count_compositions(points)
-    note = MapNote(level, source or f"rows of {Path(energies).name}", n_compositions, n_structures=len(points))
-    points = with_level(points, level)
+    points = with_level(points_from_table(table, phase_field), options.level)
+    source = options.source or f"rows of {Path(energies).name}"
+    note = MapNote(options.level, source, count_compositions(points), n_structures=len(points))
+    _draw(points, phase_field, out, note, options, options.mark)
+    _write_json(json_file, table.compositions, points)
+    return f"{out}: {field}, {len(points)} energies at {note.n_compositions} compositions"
+
+
+def map_campaign(
+    record: CampaignRecord, field: str, out: Path, json_file: Path | None = None, options: MapOptions | None = None
+) -> str:
+    """Draw the hull map of a field that a campaign has explored; the phases nearest to the hull are marked.
+
+    Args:
+        record: The campaign.
+        field: Such as ``Li-Sn-S-Cl``.
+        out: As for `map_command`.
+        json_file: As for `map_command`: the probes, then the competing phases.
+        options: How it looks; marks given replace the campaign's own.
+
+    Returns:
+        One line that says what was made.
+
+    Raises:
+        ValueError: If the campaign has not explored the field, or nothing can be drawn.
+    """
+    options = options or MapOptions()
+    phase_field = PhaseField.parse(field)
+    explored = {each.phase_field: each for each in record.fields}
+    if str(phase_field) not in explored:
+        names = ", ".join(explored) or "none yet"
+        raise ValueError(f"the campaign has not explored {phase_field}; explored: {names}")
+    one = explored[str(phase_field)]
+    points = points_from_record(one)
+    _draw(points, phase_field, out, note_from_record(one), options, options.mark or view.near_hull(one, record))
+    _write_json(json_file, [point.formula for point in points], points)
+    return f"{out}: {phase_field}, {len(points)} energies at {count_compositions(points)} compositions"
+
+
+def _draw(
+    points: Sequence[MapPoint], field: PhaseField, out: Path, note: MapNote, options: MapOptions, mark: Sequence[str]
+) -> None:
     if Path(out).suffix.lower() == ".html":
-        write_interactive(points, phase_field, Path(out), note, mark, colours, section)
+        write_interactive(points, field, Path(out), note, mark, options.colours, options.section)
     else:
-        save_map(draw_hull_map(points, phase_field, note, mark, size, colours, section), out)
-    if json_file is not None:
-        rows = [
-            {"composition": text, "e_above_hull": point.e_above_hull}
-            for text, point in zip(table.compositions, points, strict=True)
-        ]
-        Path(json_file).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    return f"{out}: {field}, {len(points)} energies at {n_compositions} compositions"
+        save_map(draw_hull_map(points, field, note, mark, options.size, options.colours, options.section), out)
+
+
+def _write_json(path: Path | None, compositions: Sequence[str], points: Sequence[MapPoint]) -> None:
+    if path is None:
+        return
+    rows = [
+        {"composition": text, "e_above_hull": point.e_above_hull}
+        for text, point in zip(compositions, points, strict=True)
+    ]
+    Path(path).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 from pymatgen.core import Composition
 
 _NUMBER = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
+#: U+2080 to U+2089; plain characters stay text in SVG and PDF and need no parsing.
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @lru_cache(maxsize=100_000)
@@ -35,7 +37,9 @@ def field_formula(formula: str, elements: Sequence[str]) -> str:
 
 
 def mathtext(formula: str) -> str:
-    """The formula for matplotlib, its numbers lowered."""
+    """The formula for matplotlib, its numbers lowered: plain characters, or mathtext where they are fractional."""
+    if "." not in formula:
+        return _NUMBER.sub(lambda number: number[0].translate(_LOWERED), formula)
     return _NUMBER.sub(r"$_{\1}$", formula)
 
 

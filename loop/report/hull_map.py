@@ -29,8 +29,8 @@ from loop.report.styles import NEW_PHASE, Style, ground, style
 from loop.report.tie_lines import tie_lines
 from vae.phase_fields import PhaseField
 
-#: The colour bar ends here at the latest, meV/atom; above it the ground is palest.
-_SCALE_LIMIT = 200.0
+#: The colour bar ends between these, meV/atom: a field all near the hull looks dark, beside others too.
+_SCALE_FROM, _SCALE_LIMIT = 100.0, 200.0
 #: Grid points along a side of the ground; few calculations leave nothing for a fine grid to show.
 _FEW, _COARSE, _FINE = 60, 101, 201
 #: More calculations than this get smaller tripods.
@@ -169,7 +169,7 @@ def interpolated(places: np.ndarray, energies: np.ndarray, geometry: Geometry) -
 
 def scale_of(lowest: np.ndarray) -> Normalize:
     """From the hull to the highest ground, in steps of 25 meV/atom."""
-    return Normalize(0.0, float(np.clip(np.ceil(lowest.max() / 25) * 25, 25, _SCALE_LIMIT)))
+    return Normalize(0.0, float(np.clip(np.ceil(lowest.max() / 25) * 25, _SCALE_FROM, _SCALE_LIMIT)))
 
 
 def _absent(points: Sequence[MapPoint], shown: Sequence[Placed], geometry: Geometry) -> str:

@@ -87,7 +87,7 @@ def hover_text(point: MapPoint, field: PhaseField) -> str:
     ]
     if point.decomposition:
         lines.append(f"decomposes into {html(in_words(dict(point.decomposition), field.elements))}")
-    lines += [str(escape(text)) for text in (point.generator, point.level) if text]
+    lines += [str(escape(text)) for text in (point.generator, point.level.replace("|", ", ")) if text]
     return "<br>".join(lines)
 
 

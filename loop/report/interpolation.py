@@ -78,7 +78,7 @@ def interpolate(places: np.ndarray, energies: np.ndarray, resolution: int = 201)
     wide = np.arange(-margin, resolution + margin) / (resolution - 1)
     grid = np.stack(np.meshgrid(wide, wide), axis=-1)
     distance, nearest = cKDTree(places).query(grid)
-    energy = _spread(energies[nearest], (distance * (resolution - 1) + 1e-9).astype(int))
+    energy = _spread(energies[nearest], _radii(distance * (resolution - 1)))
     inner = slice(margin, margin + resolution)
     grid, energy, distance = grid[inner, inner], energy[inner, inner], distance[inner, inner]
     normals, offsets = hull.equations[:, :2], hull.equations[:, 2]
@@ -87,6 +87,12 @@ def interpolate(places: np.ndarray, energies: np.ndarray, resolution: int = 201)
         [grid[..., 0] * x + grid[..., 1] * y + c <= 1e-9 for (x, y), c in zip(normals, offsets, strict=True)], axis=0
     )
     return Ground(axis, axis, energy, distance, inside, places[hull.vertices])
+
+
+def _radii(distance: np.ndarray) -> np.ndarray:
+    """Radii in grid steps, rounded down: no disc reaches past its own calculation. Large ones go in larger steps."""
+    radii = (distance + 1e-9).astype(int)
+    return np.where(radii < 16, radii, np.where(radii < 32, radii // 2 * 2, radii // 4 * 4))
 
 
 def _spread(values: np.ndarray, radii: np.ndarray) -> np.ndarray:

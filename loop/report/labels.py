@@ -87,16 +87,16 @@ def _try(
     inside: Bbox,
 ) -> Bbox | None:
     """Move the label to the first free room; its box there, or none."""
-    size = float(label.get_fontsize())
+    size, pixels = float(label.get_fontsize()), label.figure.dpi / 72  # pixels per point
     for distance in distances:
         for dx, dy in directions:
             # a label above or below its point needs less room than its full distance
-            label.set_position((dx * distance * size * (0.2 if dy else 1.0), dy * distance * size * 0.8))
+            label.set_position((dx * distance * size * (0.0 if dy else 1.0), dy * distance * size * 0.8))
             label.set_horizontalalignment(("right", "center", "left")[dx + 1])
             label.set_verticalalignment(("top", "center", "bottom")[dy + 1])
-            box = label.get_window_extent().padded(size / 10)
+            box = label.get_window_extent()
             if _within(box, inside) and not box.count_overlaps(taken):
-                return box
+                return box.padded(0.12 * size * pixels)  # room between labels
     return None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
 
 from loop.records import CampaignRecord, FieldRecord
 from loop.report import charts, structures, view
@@ -16,12 +17,14 @@ from loop.report.citations import citations
 from loop.report.embedding import json_for_script
 from loop.report.formulas import html
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
-from loop.report.points import MapPoint, note_from_record, points_from_record
+from loop.report.points import MapPoint, level_in_words, note_from_record, points_from_record
 from loop.report.tables import write_tables
 from vae.phase_fields import PhaseField
 
-#: Resolution of the maps inside the page; the files beside it have print resolution.
-_PAGE_DPI = 240
+#: Resolution of the maps beside the page.
+_PRINT_DPI = 400
+#: Width of the maps inside the page, pixels.
+_PAGE_WIDTH = 900
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,20 @@ def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord) -> Fiel
         figure = draw_hull_map(points, phase_field, note_from_record(field, remark), mark=view.near_hull(field, record))
     except ValueError as error:
         return FieldMap(missing=str(error))
-    for ending, dpi in (("png", None), ("svg", 200), ("pdf", 300)):
-        save_map(figure, folder / f"{field.phase_field}.{ending}", dpi)
-    figure.set_dpi(_PAGE_DPI)
-    image = io.BytesIO()
-    figure.savefig(image, format="webp", dpi=_PAGE_DPI, pil_kwargs={"quality": 88})
-    width, height = (round(float(side) * _PAGE_DPI) for side in figure.get_size_inches())
-    data = "data:image/webp;base64," + base64.b64encode(image.getvalue()).decode("ascii")
-    return FieldMap(data, width, height, tuple(places_on_image(figure, points, phase_field, height)))
+    figure.set_dpi(_PRINT_DPI)
+    for ending in ("png", "svg"):
+        save_map(figure, folder / f"{field.phase_field}.{ending}", _PRINT_DPI)
+    image = Image.open(folder / f"{field.phase_field}.png").convert("RGB")
+    spots = places_on_image(figure, points, phase_field, image.height)
+    return FieldMap(_embedded(image), image.width, image.height, tuple(spots))
+
+
+def _embedded(picture: Image.Image) -> str:
+    """A picture as a data address, at the size a page shows it."""
+    small = picture.resize((_PAGE_WIDTH, round(picture.height * _PAGE_WIDTH / picture.width)), Image.Resampling.BOX)
+    data = io.BytesIO()
+    small.save(data, format="webp", quality=85, method=2)
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode("ascii")
 
 
 def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
@@ -98,6 +107,7 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(formula=html, mev=view.mev, number=view.number, duration=view.duration, plain=view.plain)
+    environment.filters.update(level=level_in_words, file_name=lambda path: Path(path).name)
     page = view.page_view(record)
     spent, found = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])
     return environment.get_template("page.html.j2").render(

@@ -88,12 +88,17 @@ class MapNote:
     def text(self) -> str:
         """The note as one paragraph."""
         band = f", error of energies above the hull about {self.error_band * 1000:.0f} meV/atom"
-        level = f"Level of theory: {self.level or 'not stated'}{band if self.error_band else ''}."
+        level = f"Level of theory: {level_in_words(self.level)}{band if self.error_band else ''}."
         structures = f" from {self.n_structures} {_plural('structure', self.n_structures)}" if self.n_structures else ""
         counts = f"{self.n_compositions} {_plural('composition', self.n_compositions)}{structures}"
         failed = f"{self.n_failed or 'no'} {_plural('calculation', self.n_failed or 1)} without an energy."
         source = f"Competing phases: {self.competing_source or 'source not stated'}."
         return " ".join(filter(None, [level, f"{counts}; {failed}", source, self.remark]))
+
+
+def level_in_words(level: str) -> str:
+    """The identity of a level of theory as a list of its parts."""
+    return level.replace("|", ", ") or "not stated"
 
 
 def _plural(word: str, n: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from loop.records import CampaignRecord, FieldRecord
 from loop.report import view
 from loop.report.hull_map import draw_hull_map
-from loop.report.points import note_from_record, points_from_record
+from loop.report.points import level_in_words, note_from_record, points_from_record
 from vae.phase_fields import PhaseField
 
 #: Compositions on a slide.
@@ -71,7 +71,14 @@ def _field_slide(deck: Any, field: FieldRecord, record: CampaignRecord) -> None:
         picture._element.nvPicPr.cNvPr.set("descr", f"Energy above hull over {field.phase_field}")
     except ValueError as error:
         _write(slide, [str(error)], top=1.4, height=1.0, width=6.0)
-    _write(slide, [field.reason or "No verdict yet.", f"Level of theory: {field.level}"], 1.2, 1.3, left=7.1, width=5.9)
+    _write(
+        slide,
+        [field.reason or "No verdict yet.", f"Level of theory: {level_in_words(field.level)}"],
+        1.2,
+        1.3,
+        left=7.1,
+        width=5.9,
+    )
     rows = [(each.formula, *_energies(each)) for each in view.found_in(field)[:_ROWS]]
     if rows:
         _table(slide, rows, left=7.1, top=2.7, width=5.9)

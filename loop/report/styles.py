@@ -28,7 +28,7 @@ class Style:
 
 #: A single column (89 mm) with its colour bar, a 16:9 slide, a poster.
 STYLES = {
-    "paper": Style(side=2.62, font=7.0, line=0.7, tripod=5.0, dpi=600),
+    "paper": Style(side=2.62, font=7.0, line=0.7, tripod=5.0, dpi=450),
     "slide": Style(side=5.6, font=13.0, line=1.3, tripod=10.0, dpi=200),
     "poster": Style(side=9.0, font=22.0, line=2.2, tripod=16.0, dpi=300),
 }

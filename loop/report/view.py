@@ -12,7 +12,7 @@ import pandas as pd
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
 from loop.report.charts import latent_columns
 from loop.report.formulas import field_formula, in_words
-from loop.report.points import finished
+from loop.report.points import finished, level_in_words
 from loop.report.tables import competing_table, probe_table
 from vae.phase_fields import PhaseField
 
@@ -167,7 +167,7 @@ def page_view(record: CampaignRecord) -> PageView:
         found=sorted(found, key=lambda probe: (_rounded(probe.e_above_competing), probe.id)),
         fields=sorted(record.fields, key=lambda each: (_rounded(each.best_e_above_competing), each.phase_field)),
         state=_state(record),
-        level=", ".join(levels) or "none yet",
+        level="; ".join(map(level_in_words, levels)) or "none yet",
         states=states,
         failures=_failures(record),
         latent=latent_columns(record),

@@ -32,6 +32,8 @@ def test_the_demo_configuration_is_the_built_in_default(repository):
         ("candidates: {cations: [Xx]}", "candidates.cations: 'Xx' is no element"),
         ("candidates: {anions: [S]}", r"anions: a field has two anions, but only \['S'\] can be chosen from"),
         ("candidates: {anions: [S, Sn]}", "anions: Sn is no anion here"),
+        ("candidates: {required: [Cl]}", r"\['Cl'\] stand among both cations and anions"),
+        ("candidates: {cations: [Li]}", r"no field can be made of \['Li'\] beside \['Li'\]"),
         ("candidates: {required: [Li, Na, K]}", "required: a field has two cations, but 3 are required"),
         ("seed: -1", r"seed: Input should be greater than or equal to 0 \(found -1\)"),
         ("verdicts: {filtered_above: 0.01}", r"filtered_above \(0.01 eV/atom\) must be larger than stable_below"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loop.report.commands import map_command
+from loop.report.commands import MapOptions, map_command
 from loop.report.energies import read_energies
 from loop.report.points import points_from_table
 from vae.phase_fields import PhaseField
@@ -87,7 +87,7 @@ def test_missing_file_is_named(tmp_path):
 
 def test_published_energies_above_hull(published, tmp_path):
     out, answers = tmp_path / "m.png", tmp_path / "m.json"
-    map_command(published, "Li-Sn-S-Cl", out, answers, mark=["Li3.3SnS3.3Cl0.7"])
+    map_command(published, "Li-Sn-S-Cl", out, answers, MapOptions(mark=["Li3.3SnS3.3Cl0.7"]))
     table = pd.read_csv(published)
     rows = json.loads(answers.read_text())
     assert [row["composition"] for row in rows] == list(table["composition"])

@@ -1,12 +1,16 @@
 import dataclasses
+import json
 
 import pytest
 
 from loop.records import CampaignRecord
+from loop.report.commands import MapOptions, map_campaign
+from loop.report.formulas import field_formula
 from loop.report.interactive import hover_text, write_interactive
 from loop.report.markdown import text, write_markdown
 from loop.report.points import MapPoint, note_from_record, points_from_record
 from loop.report.slides import write_slides
+from loop.report.tables import probe_table
 from vae.phase_fields import PhaseField
 
 FIELD = PhaseField.parse("Li-Sn-S-Cl")
@@ -81,3 +85,19 @@ def test_hover_says_everything_and_escapes_it():
 def test_a_line_has_no_interactive_map(tmp_path):
     with pytest.raises(ValueError, match="a line has no interactive map"):
         write_interactive([MapPoint("LiCl", 0.0, 0.0)], FIELD, tmp_path / "m.html", section=["Li2S", "LiCl"])
+
+
+def test_map_of_a_campaigns_field_has_the_energies_of_its_tables(record, tmp_path):
+    out, answers = tmp_path / "m.pdf", tmp_path / "m.json"
+    line = map_campaign(record, "Cl-S-Sn-Li", out, answers, MapOptions(colours="grey"))
+    assert line == f"{out}: Li-Sn-S-Cl, 13 energies at 13 compositions"
+    assert out.read_bytes().startswith(b"%PDF")
+    told = {row["composition"]: row["e_above_hull"] for row in json.loads(answers.read_text())}
+    table = probe_table(record.fields[0]).dropna(subset="e_above_hull")
+    for formula, energy in zip(table["formula"], table["e_above_hull"], strict=True):
+        assert told[field_formula(formula, FIELD.elements)] == pytest.approx(energy, abs=1e-4)  # 0.1 meV/atom
+
+
+def test_a_field_that_was_not_explored_is_named(record, tmp_path):
+    with pytest.raises(ValueError, match="has not explored Li-Zn-S-Cl; explored: Li-Sn-S-Cl, Li-Sn-S-Br"):
+        map_campaign(record, "Li-Zn-S-Cl", tmp_path / "m.png")

@@ -1,9 +1,11 @@
 import itertools
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.colors import rgb_to_hsv, to_rgb
+from PIL import Image
 
 from loop.report.formulas import field_formula, html, mathtext
 from loop.report.geometry import geometry_of
@@ -56,6 +58,7 @@ def test_formula_in_the_order_of_the_field(given, written):
 
 def test_numbers_are_lowered_and_the_rest_is_escaped():
     assert mathtext("Li3.3SnS3") == "Li$_{3.3}$SnS$_{3}$"
+    assert mathtext("Li10SnS6") == "Li₁₀SnS₆"
     assert html("Li2S<script>") == "Li<sub>2</sub>S&lt;script&gt;"
 
 
@@ -152,7 +155,7 @@ def test_known_compounds_are_named_and_no_label_covers_another(size, make_field)
     figure = draw_hull_map(points, FIELD, mark=["Li3SnS3Cl"], size=size)
     figure.draw_without_rendering()
     labels = [text for text in figure.axes[0].texts if text.get_text() and text.get_visible()]
-    assert {"Li$_{2}$S", "LiCl", "SnS$_{2}$", "SnCl$_{4}$", "Li$_{2}$SnS$_{3}$", "a"} == {t.get_text() for t in labels}
+    assert {"Li₂S", "LiCl", "SnS₂", "SnCl₄", "Li₂SnS₃", "a"} == {t.get_text() for t in labels}
     for one, other in itertools.combinations(labels, 2):
         assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
 
@@ -257,3 +260,39 @@ def test_mistakes_are_named(change, message):
 def test_unknown_ending_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"ends in '.gif': choose .png, .svg, .pdf or .html"):
         save_map(draw_hull_map([probe("LiSnSCl")], FIELD), tmp_path / "m.gif")
+
+
+def pixels(figure):
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(float)
+
+
+@pytest.mark.parametrize("colours", ["red", "colour-blind", "grey"])
+def test_the_colour_beside_a_calculation_is_that_of_its_energy(colours):
+    # the scale runs from 0 to 100 meV/atom; four corners at 0, 20, 60 and 80, their mean 40 in the middle
+    figure = draw_hull_map([probe(f, e) for f, e in SQUARE.items()], FIELD, colours=colours)
+    figure.set_dpi(150)
+    image = pixels(figure)
+    for place, energy in {
+        (0.97, 0.03): 0,
+        (0.97, 0.97): 20,
+        (0.03, 0.97): 60,
+        (0.03, 0.03): 80,
+        (0.5, 0.5): 40,
+    }.items():
+        x, y = figure.axes[0].transData.transform(place).astype(int)
+        patch = image[image.shape[0] - y - 9 : image.shape[0] - y + 9, x - 9 : x + 9].reshape(-1, 3)
+        expected = 255 * np.array(ground(colours)(energy / 100)[:3])
+        # the ground there is within 3 meV/atom of the calculation's; tripods, circles and hatching cover a part
+        assert np.abs(patch - expected).max(axis=1).min() < 14, (place, energy)
+
+
+def test_the_map_looks_as_it_did(make_field, tmp_path):
+    """Against an image kept with the tests; a root mean square of 8 of 255 leaves room for another font rendering."""
+    record = make_field()
+    figure = draw_hull_map(points_from_record(record), FIELD, note_from_record(record), mark=["Li4SnS2Cl4"])
+    kept = Path(__file__).with_name("hull_map.png")
+    made = np.asarray(Image.open(save_map(figure, tmp_path / "m.png", dpi=80)).convert("RGB"), dtype=float)
+    expected = np.asarray(Image.open(kept).convert("RGB"), dtype=float)
+    assert made.shape == expected.shape
+    assert np.sqrt(((made - expected) ** 2).mean()) < 8
