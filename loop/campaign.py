@@ -121,8 +121,16 @@ class Campaign:
 
     # ranking and proposals --------------------------------------------------------------------------------------------
 
-    def record_ranking(self, cycle: int, table: pd.DataFrame, diagnostics: dict[str, Any], n_training: int) -> None:
-        """Record the ranking of a cycle, whole."""
+    def record_ranking(
+        self,
+        cycle: int,
+        table: pd.DataFrame,
+        diagnostics: dict[str, Any],
+        n_training: int,
+        latent: pd.DataFrame | None = None,
+    ) -> None:
+        """Record the ranking of a cycle, whole, and where the fields lie for the ranker."""
+        where = "[]" if latent is None else latent.to_json(orient="records", double_precision=4)
         rows = (
             (cycle, int(row["rank"]), row["phase_field"], to_json(row))
             for row in json.loads(table.to_json(orient="records", double_precision=9))
@@ -131,8 +139,8 @@ class Campaign:
             "INSERT OR REPLACE INTO rankings VALUES (?, ?, ?, ?)",
             rows,
             (
-                "UPDATE cycles SET n_training = ?, n_candidates = ?, diagnostics = ? WHERE number = ?",
-                (n_training, len(table), to_json(diagnostics), cycle),
+                "UPDATE cycles SET n_training = ?, n_candidates = ?, diagnostics = ?, latent = ? WHERE number = ?",
+                (n_training, len(table), to_json(diagnostics), where, cycle),
             ),
         )
 

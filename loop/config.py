@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,6 +13,9 @@ from pydantic.fields import FieldInfo
 
 from loop.errors import UserError
 from vae import ANIONS, PhaseField, enumerate_candidates
+
+if TYPE_CHECKING:
+    from vae.knowledge import Limits, Prior
 
 #: Settings that change where, how fast or how far a campaign runs, but none of its results.
 WITHOUT_EFFECT_ON_RESULTS = ("name", "cycles", "review", "execution")
@@ -71,6 +74,46 @@ class Candidates(_Section):
         return enumerate_candidates(self.required, self.cations, self.anions, exclude)
 
 
+class LimitSettings(_Section):
+    """Elements that candidates may not hold, from pymatgen's tables (toxic ones: name them in exclude)."""
+
+    exclude: tuple[str, ...] = Field((), description="elements by name")
+    radioactive: bool = Field(True, description="whether elements without a stable isotope may be used")
+    max_hhi_production: float | None = Field(None, gt=0, description="Herfindahl-Hirschman index; 2500: concentrated")
+    max_hhi_reserve: float | None = Field(None, gt=0, description="the same of reserves")
+    max_price: float | None = Field(None, gt=0, description="US dollars per kilogram")
+
+    @model_validator(mode="after")
+    def _can_be_applied(self) -> LimitSettings:
+        self.limits()
+        return self
+
+    def limits(self) -> Limits:
+        """The same for the ranker."""
+        from vae.knowledge import Limits
+
+        return Limits(**self.model_dump())
+
+
+class PriorSettings(_Section):
+    """What is known beside the list: fields that hold these elements go up (negative shift) or down."""
+
+    field: str = Field(description="a subfield such as Li-Sn-S, or one element")
+    shift: float = Field(description="in standard deviations of the scores; negative raises a field")
+    note: str = Field(description="why; printed beside the field")
+
+    @model_validator(mode="after")
+    def _can_be_applied(self) -> PriorSettings:
+        self.prior()
+        return self
+
+    def prior(self) -> Prior:
+        """The same for the ranker."""
+        from vae.knowledge import Prior
+
+        return Prior(tuple(part.strip() for part in self.field.split("-")), self.shift, self.note)
+
+
 class RankerSettings(_Section):
     """The variational autoencoder that ranks the candidates."""
 
@@ -123,6 +166,9 @@ class Verdicts(_Section):
 class Feedback(_Section):
     """What verdicts change in the next cycle."""
 
+    reweight_by_verdicts: bool = Field(
+        True, description="a classifier in the latent space, fitted to the verdicts so far, reweights the candidates"
+    )
     positives_join_training: bool = Field(True, description="positive fields join the training set")
     filtered_leave_candidates: bool = Field(True, description="filtered fields leave the candidates")
 
@@ -143,11 +189,18 @@ class Settings(_Section):
     seed: int = Field(0, ge=0, description="seed of every random number of the campaign")
     cycles: int = Field(3, ge=1, description="cycles in total, unless --cycles says otherwise")
     fields_per_cycle: int = Field(1, ge=1, description="fields explored in a cycle")
+    field_strategy: Literal["exploit", "balanced", "explore"] = Field(
+        "exploit", description="exploit: by score; explore: doubt and novelty count as much; balanced: between"
+    )
     review: bool = Field(False, description="each cycle waits until `loop review` approves its fields")
     level_of_theory: str = Field("chgnet", description="engine and settings of every energy of the campaign")
     checkpoint: str | None = Field(None, description="model file, for the level mace")
     known: Known = Known()
     candidates: Candidates = Candidates()
+    limits: LimitSettings = LimitSettings()
+    priors: tuple[PriorSettings, ...] = Field(
+        (), description="a list of {field: Li-Sn-S, shift: -1.0, note: why}; shift in standard deviations, negative: up"
+    )
     ranker: RankerSettings = RankerSettings()
     probes: Probes = Probes()
     competing: Competing = Competing()

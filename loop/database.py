@@ -22,6 +22,7 @@ CREATE TABLE cycles (
     n_training INTEGER NOT NULL DEFAULT 0,
     n_candidates INTEGER NOT NULL DEFAULT 0,
     diagnostics TEXT NOT NULL DEFAULT '{}',
+    latent TEXT NOT NULL DEFAULT '[]', -- where known and candidate fields lie for the ranker
     seconds TEXT NOT NULL DEFAULT '{}',
     started TEXT NOT NULL,
     finished TEXT NOT NULL DEFAULT ''

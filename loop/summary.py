@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
+
 from loop.campaign import Campaign
 from loop.field_hull import field_hull
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
@@ -37,6 +39,7 @@ def _cycle_record(campaign: Campaign, number: int) -> CycleRecord:
         n_candidates=row["n_candidates"],
         ranking=campaign.ranking(number),
         diagnostics=json.loads(row["diagnostics"]),
+        latent=pd.DataFrame(json.loads(row["latent"])),
         proposals=campaign.proposals(number),
         positives=tuple(v["phase_field"] for v in verdicts if v["verdict"] == "positive"),
         filtered=tuple(v["phase_field"] for v in verdicts if v["verdict"] == "filtered"),
