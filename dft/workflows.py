@@ -175,8 +175,7 @@ class ScreeningMaker(Maker):
             return
         candidate.state = "done" if candidate.converged else "unconverged"
         if not candidate.converged:
-            left = f"{candidate.max_force:.2f} eV/Å left on an atom"
-            candidate.reason = f"force limit, cell included, not reached; {left}"
+            candidate.reason = f"force limit, cell included, not reached; {candidate.max_force:.2f} eV/Å on an atom"
 
     def _output(self, candidates: list[Candidate], finished: list[Candidate]) -> dict[str, Any]:
         common = {"n_structures": len(candidates), "level": self.level, "trail": [c.row() for c in candidates]}

@@ -31,7 +31,8 @@ class ProbeSettings:
         max_atoms: Most atoms in a cell.
         min_atoms: A reduced formula with fewer atoms is multiplied up to a cell of at least this many.
         stackings: Anion packings: ``AB`` is fcc, ``ABA`` hcp, ``ABACA`` double hcp, ``ABAB`` the samarium stacking 9R,
-            ``bcc`` body-centred.
+            ``bcc`` body-centred;
+            ``ABC`` is fcc again, for slabs with empty gaps between them.
         supercells: Shapes of supercell tried for each packing and number of formula units.
         restarts: Random decorations from which each swap search starts.
         rattle: Standard deviation of the random displacement, Å, that lets a relaxation leave the lattice's symmetry.
@@ -42,7 +43,7 @@ class ProbeSettings:
     n_structures: int = 50
     max_atoms: int = 24
     min_atoms: int = 8
-    stackings: tuple[str, ...] = ("AB", "ABA", "bcc", "ABACA", "ABAB")
+    stackings: tuple[str, ...] = ("AB", "ABA", "bcc", "ABACA", "ABAB", "ABC")
     supercells: int = 6
     restarts: int = 8
     rattle: float = 0.03

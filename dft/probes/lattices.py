@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-PACKING_NAMES = {"AB": "fcc", "ABA": "hcp", "ABACA": "double hcp", "ABAB": "9R", "bcc": "bcc"}
+PACKING_NAMES = {"AB": "fcc", "ABC": "fcc", "ABA": "hcp", "ABACA": "double hcp", "ABAB": "9R", "bcc": "bcc"}
 
 _LAYER = {"A": np.array([0.0, 0.0]), "B": np.array([1 / 3, 2 / 3]), "C": np.array([2 / 3, 1 / 3])}
 
@@ -21,20 +21,22 @@ class SiteLattice:
         cell: Lattice vectors as rows, shape (3, 3).
         anions: Fractional coordinates of the packing sites, shape (n, 3).
         tetrahedral: Of the tetrahedral sites.
-        octahedral: Of the octahedral sites.
+        octahedral: Of the octahedral sites, those of every second gap between the layers left out.
+        layered: Of these, if the number of layers is even: filled alone they make slabs with empty gaps between.
     """
 
     cell: np.ndarray
     anions: np.ndarray
     tetrahedral: np.ndarray
     octahedral: np.ndarray
+    layered: np.ndarray
 
     def supercell(self, hnf: np.ndarray) -> SiteLattice:
         """The lattice repeated by an integer matrix, its cell vectors reduced."""
         matrix = _reduced(hnf @ self.cell) @ np.linalg.inv(self.cell)
         matrix = np.rint(matrix).astype(int)
         shifts = _lattice_points(matrix)
-        parts = (self.anions, self.tetrahedral, self.octahedral)
+        parts = (self.anions, self.tetrahedral, self.octahedral, self.layered)
         repeated = [_repeat(frac, shifts, matrix) for frac in parts]
         return SiteLattice(matrix @ self.cell, *repeated)
 
@@ -59,17 +61,18 @@ def packing(name: str) -> SiteLattice:
     anions: list[tuple[str, float]] = []
     tetrahedral: list[tuple[str, float]] = []
     octahedral: list[tuple[str, float]] = []
+    layered: list[tuple[str, float]] = []
     for i, (low, high) in enumerate(pairwise(name)):
         (third,) = set("ABC") - {low, high}
         anions.append((low, i))
         tetrahedral += [(low, i + 0.75), (high, i + 0.25)]
-        octahedral.append((third, i + 0.5))
+        (layered if n % 2 == 0 and i % 2 == 0 else octahedral).append((third, i + 0.5))
 
     def frac(sites: list[tuple[str, float]]) -> np.ndarray:
-        cart = np.array([[*(_LAYER[letter] @ plane), z * height] for letter, z in sites])
+        cart = np.array([[*(_LAYER[letter] @ plane), z * height] for letter, z in sites]).reshape(-1, 3)
         return cart @ np.linalg.inv(cell) % 1.0
 
-    return SiteLattice(cell, frac(anions), frac(tetrahedral), frac(octahedral))
+    return SiteLattice(cell, frac(anions), frac(tetrahedral), frac(octahedral), frac(layered))
 
 
 def compact_supercells(lattice: SiteLattice, size: int, n: int, rng: np.random.Generator) -> list[SiteLattice]:
@@ -91,7 +94,8 @@ def _body_centred() -> SiteLattice:
     axes = [np.roll([0.5, 0.25, 0.0], k) for k in range(3)] + [np.roll([0.25, 0.5, 0.0], k) for k in range(3)]
     octahedral = [np.roll([0.5, 0.0, 0.0], k) for k in range(3)]
     inverse = np.linalg.inv(cell)
-    return SiteLattice(cell, np.zeros((1, 3)), np.array(axes) @ inverse % 1.0, np.array(octahedral) @ inverse % 1.0)
+    sites = (np.zeros((1, 3)), np.array(axes) @ inverse % 1.0, np.array(octahedral) @ inverse % 1.0, np.zeros((0, 3)))
+    return SiteLattice(cell, *sites)
 
 
 def _hermite_normal_forms(size: int) -> Iterator[np.ndarray]:

@@ -29,7 +29,17 @@ MODERATE_CELL = 18
 #: Arrangements kept of each supercell and kind of hole.
 N_ARRANGEMENTS = 3
 
-HOLES = ("tetrahedral", "octahedral", "mixed")
+#: Kinds of site (0 packing, 1 tetrahedral, 2 octahedral, 3 octahedral of every second gap) that each family may use.
+#: Charges alone would never leave every second gap empty, as SnS2 and Li2SnCl6 do.
+HOLES = {
+    "tetrahedral": (0, 1),
+    "octahedral": (0, 2, 3),
+    "mixed": (0, 1, 2, 3),
+    "layered octahedral": (0, 3),
+}
+
+#: Two layers of fcc: the same packing as ``AB``, there for its gaps alone.
+TWO_LAYERS_OF_FCC = "ABC"
 
 
 @dataclass(frozen=True)
@@ -102,15 +112,21 @@ def _families(ions: _Ions, settings: ProbeSettings, rng: np.random.Generator) ->
         size = len(ions.packed) // len(lattice.anions)
         for cell in compact_supercells(lattice, size, settings.supercells, rng):
             sites = _Sites.of(cell, ions)
-            for holes in HOLES if ions.inside else ("no",):
+            for holes in _kinds_of_holes(name, ions):
                 family = f"ordered lattice: {PACKING_NAMES.get(name, name)} {what}, {holes} cations"
                 for energy, structure in _arrange(ions, sites, holes, settings, rng):
                     yield family, energy, structure
 
 
+def _kinds_of_holes(name: str, ions: _Ions) -> tuple[str, ...]:
+    if not ions.inside:
+        return () if name == TWO_LAYERS_OF_FCC else ("no",)
+    return ("layered octahedral",) if name == TWO_LAYERS_OF_FCC else tuple(HOLES)
+
+
 @dataclass(frozen=True)
 class _Sites:
-    """All sites of a supercell at a rough volume, with their one Ewald matrix; kind 0 packing, 1 and 2 the holes."""
+    """All sites of a supercell at a rough volume, with their one Ewald matrix; kinds as in `HOLES`."""
 
     cell: np.ndarray
     frac: np.ndarray
@@ -121,7 +137,7 @@ class _Sites:
     def of(cls, lattice: SiteLattice, ions: _Ions) -> _Sites:
         volume = rough_volume(Composition(Counter(ions.packed + ions.inside)), ions.charges)
         cell = lattice.cell * (volume / np.linalg.det(lattice.cell)) ** (1 / 3)
-        holes = [lattice.tetrahedral, lattice.octahedral] if ions.inside else []
+        holes = [lattice.tetrahedral, lattice.octahedral, lattice.layered] if ions.inside else []
         parts = [lattice.anions, *holes]
         frac = np.concatenate(parts)
         kind = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -132,8 +148,7 @@ def _arrange(
     ions: _Ions, sites: _Sites, holes: str, settings: ProbeSettings, rng: np.random.Generator
 ) -> list[tuple[float, Structure]]:
     """The arrangements of lowest electrostatic energy on one supercell, `N_ARRANGEMENTS` at most."""
-    allowed = {"tetrahedral": (0, 1), "octahedral": (0, 2)}.get(holes, (0, 1, 2))
-    used = np.isin(sites.kind, allowed)
+    used = np.isin(sites.kind, HOLES.get(holes, (0,)))
     sublattice = (sites.kind[used] > 0).astype(int)
     n_holes = int(sublattice.sum())
     if n_holes < len(ions.inside):

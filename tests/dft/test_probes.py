@@ -3,6 +3,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from dft.guards import shortest_contact
 from dft.probes import ProbeSettings, build_probes
@@ -64,7 +65,11 @@ def test_close_packings_have_density_and_neighbours_of_touching_spheres(name, de
 )
 def test_holes_are_coordinated_as_their_names_say(name, tetrahedral, octahedral):
     lattice = packing(name)
-    for holes, (number, distance) in ((lattice.tetrahedral, tetrahedral), (lattice.octahedral, octahedral)):
+    for holes, (number, distance) in (
+        (lattice.tetrahedral, tetrahedral),
+        (lattice.octahedral, octahedral),
+        (lattice.layered, octahedral),
+    ):
         for hole in holes:
             sites = Structure(Lattice(lattice.cell), ["Cl"] * len(lattice.anions), lattice.anions)
             around = sites.get_sites_in_sphere(lattice.cell.T @ hole, distance * 1.001)
@@ -124,3 +129,9 @@ def test_born_energy_prefers_rocksalt_to_zincblende_where_the_radii_say_so():
         return born_minimum(crystal, {"Na": 1.0, "Cl": -1.0})[0]
 
     assert energy([0.5, 0.5, 0.5]) < energy([0.25, 0.25, 0.25])
+
+
+def test_cadmium_iodide_type_is_among_the_structures_of_tin_disulfide():
+    built = build_probes(Composition("SnS2"), ProbeSettings(restarts=4, supercells=2, rattle=0.0), 0)
+    layered = [p.structure for p in built if "layered octahedral" in p.generator]
+    assert 164 in {SpacegroupAnalyzer(structure).get_space_group_number() for structure in layered}
