@@ -19,11 +19,16 @@ ANION_CHARGES = {
 }
 
 
+#: Of these, the ones that are cations beside two more electronegative anions, as in thiophosphates.
+SOMETIMES_CATIONS = frozenset({"P", "As"})
+
+
 def neutral_compositions(elements: Collection[str], max_atoms: int = 24, min_atoms: int = 1) -> list[Composition]:
     """All charge-neutral compositions that hold every element, each as its smallest integer cell formula.
 
     An element of the halogen, chalcogen or pnictogen groups (`ANION_CHARGES`) is an anion, every other one a cation
-    in one of pymatgen's common oxidation states; one composition never holds one element in two states.
+    in one of pymatgen's common oxidation states, and so are phosphorus and arsenic beside two more electronegative
+    anions (Li-P-S-Cl); one composition never holds one element in two states.
 
     Args:
         elements: Symbols of the field, such as Li, Sn, S, Cl.
@@ -40,7 +45,7 @@ def neutral_compositions(elements: Collection[str], max_atoms: int = 24, min_ato
     name = "-".join(symbols)
     found: set[tuple[int, ...]] = set()
     counts = np.array([c for c in _counts(len(symbols), max_atoms) if gcd(*c) == 1 and sum(c) >= min_atoms], dtype=int)
-    for charges in product(*(_charges(symbol, name) for symbol in symbols)):
+    for charges in product(*_charge_choices(symbols, name)):
         if len(counts):
             found.update(map(tuple, counts[counts @ np.array(charges) == 0].tolist()))
     if not found:
@@ -96,21 +101,28 @@ def oxidation_states(composition: Composition) -> dict[str, float]:
     amounts = [composition[symbol] for symbol in symbols]
     if len(symbols) == 1:
         return {symbols[0]: 0.0}
-    for charges in product(*(_charges(symbol, composition.reduced_formula) for symbol in symbols)):
+    for charges in product(*_charge_choices(symbols, composition.reduced_formula)):
         if np.dot(charges, amounts) == 0:
             return dict(zip(symbols, map(float, charges), strict=True))
     guesses = composition.oxi_state_guesses(max_sites=-20)
     if guesses:
         return {symbol: float(guesses[0][symbol]) for symbol in symbols}
-    charge = {symbol: float(min(_charges(symbol, composition.reduced_formula), key=abs)) for symbol in symbols[:-1]}
+    choices = dict(zip(symbols, _charge_choices(symbols, composition.reduced_formula), strict=True))
+    charge = {symbol: float(min(choices[symbol], key=abs)) for symbol in symbols[:-1]}
     rest = sum(charge[symbol] * composition[symbol] for symbol in symbols[:-1])
     return {**charge, symbols[-1]: -rest / composition[symbols[-1]]}
 
 
+def _charge_choices(symbols: Sequence[str], where: str) -> list[tuple[int, ...]]:
+    """The charges that each element may take beside the others."""
+    stronger = {s: sum(t in ANION_CHARGES and Element(t).X > Element(s).X for t in symbols) for s in symbols}
+    return [_charges(s, where, s in SOMETIMES_CATIONS and stronger[s] > 1) for s in symbols]
+
+
 @cache
-def _charges(symbol: str, where: str) -> tuple[int, ...]:
+def _charges(symbol: str, where: str, cation: bool = False) -> tuple[int, ...]:
     """Charges that an element may take: the anion's, or the common positive ones."""
-    if symbol in ANION_CHARGES:
+    if symbol in ANION_CHARGES and not cation:
         return (ANION_CHARGES[symbol],)
     states = tuple(state for state in Element(symbol).common_oxidation_states if state > 0)
     if not states:

@@ -22,11 +22,10 @@ from typing import Any, Self
 
 logger = logging.getLogger(__name__)
 
-#: How often a task may be in a worker that dies before the task itself is blamed.
-_DEATHS_ALLOWED = 1
-
 #: Errors of the machine, not of the task.
-_MACHINE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
+_MACHINE_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE}
+)
 
 #: Seconds between a worker's looks whether its parent is still alive.
 _WATCH_INTERVAL = 0.5
@@ -61,8 +60,8 @@ class Task:
 class LocalExecutor:
     """A pool of worker processes that load the engine once and outlive no parent.
 
-    A worker that is killed (out of memory, say) costs its task one more try; a task that kills two workers fails with
-    that reason, and the others go on.
+    A worker that is killed (out of memory, say) costs the tasks then running one more try, each alone; a task whose
+    worker dies again fails with that reason, and the others go on.
 
     Attributes:
         workers: Number of processes.
@@ -90,37 +89,47 @@ class LocalExecutor:
             started: Called with the key of each task that is handed to a worker.
         """
         queue = deque(tasks)
-        deaths: dict[str, int] = {}
-        running: dict[Future, Task] = {}
-        while queue or running:
-            while queue and len(running) < self.workers:
-                task = queue.popleft()
-                started(task.key)
-                running[self._workers().submit(_guarded, task)] = task
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            if any(isinstance(future.exception(), BrokenProcessPool) for future in ended):
-                yield from self._after_a_death(running, queue, deaths)
-                running = {}
-                continue
-            for future in ended:
-                running.pop(future)
-                yield future.result()
+        suspects: deque[Task] = deque()
+        while queue or suspects:
+            yield from self._run_until_a_death(queue, suspects, started)
+            while suspects:
+                yield self._run_alone(suspects.popleft(), started)
 
-    def _after_a_death(
-        self, running: dict[Future, Task], queue: deque[Task], deaths: dict[str, int]
+    def _run_until_a_death(
+        self, queue: deque[Task], suspects: deque[Task], started: Callable[[str], None]
     ) -> Iterator[Outcome]:
-        """A dead worker breaks the whole pool: keep what had ended, try the rest again, blame who was in two deaths."""
-        self.close(kill=True)
-        for future, task in running.items():
-            if future.done() and future.exception() is None:
-                yield future.result()
-                continue
-            deaths[task.key] = deaths.get(task.key, 0) + 1
-            if deaths[task.key] > _DEATHS_ALLOWED:
-                yield Outcome(task.key, reason="its worker process died twice (killed, or out of memory)")
-            else:
-                logger.warning("a worker process died; trying %s again", task.key)
-                queue.appendleft(task)
+        """Run tasks side by side. A dead worker breaks the whole pool: whoever was running then is a suspect."""
+        running: dict[Future, Task] = {}
+        broken = False
+        while (queue and not broken) or running:
+            while queue and not broken and len(running) < self.workers:
+                try:
+                    future = self._workers().submit(_guarded, queue[0])
+                except BrokenProcessPool:
+                    broken = True
+                    break
+                running[future] = queue.popleft()
+                started(running[future].key)
+            ended = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            for future in ended:
+                task = running.pop(future)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    broken = True
+                    suspects.append(task)
+                else:
+                    yield future.result()
+        if broken:
+            self.close(kill=True)
+
+    def _run_alone(self, task: Task, started: Callable[[str], None]) -> Outcome:
+        """Try a suspect again with nothing beside it: if its worker dies again, the task is to blame."""
+        logger.warning("a worker process died; trying %s again, alone", task.key)
+        started(task.key)
+        try:
+            return self._workers().submit(_guarded, task).result()
+        except BrokenProcessPool:
+            self.close(kill=True)
+            return Outcome(task.key, reason="its worker process died twice (killed, or out of memory)")
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -161,13 +170,14 @@ def run_flow(maker: Any, arguments: tuple[Any, ...], output: Path) -> dict[str, 
         output: File for the JobStore; what it holds already is read instead of computed.
 
     Returns:
-        The output of the flow's last job, with `wall_s` and `cpu_s` added.
+        The output of the flow's last job, and with it the seconds that it took, `wall_s` and `cpu_s`.
 
     Raises:
         Exception: Whatever the job raises.
     """
     import jobflow
 
+    output = output.resolve()  # jobs run in folders of their own
     if not output.exists():
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as scratch:
@@ -209,7 +219,8 @@ def _guarded(task: Task) -> Outcome:
         value = task.function(*task.arguments)
     except Exception as error:
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}".split("\n")[0][:500]
+        named = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        reason = named.split("\n")[0][:500]
         return Outcome(task.key, reason=reason, blameless=getattr(error, "errno", None) in _MACHINE_ERRORS)
     if isinstance(value, dict):
         value = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, **value}

@@ -42,18 +42,19 @@ def build_phase_diagram(entries: Sequence[Entry], level: str | None = None) -> P
     """Phase diagram of entries that all share one level of theory.
 
     Args:
-        entries: Total energies in eV. Entries with `LEVEL_KEY` in their data are checked; an entry without it is
-            taken to be at `level`.
-        level: Identity of the level of theory that the hull is for; only needed to name it in an error.
+        entries: Total energies in eV, all with the same `LEVEL_KEY` in their data, or all without, as from a table
+            whose user answers for it.
+        level: Identity of the level of theory that the hull is for; entries of another are refused.
 
     Raises:
         ValueError: If two levels of theory meet, an energy is not finite, or an element has no reference entry.
     """
     if not entries:
         raise ValueError("no entries: a hull needs at least one reference entry per element")
-    levels = {_level(entry) for entry in entries} - {None}
+    levels = {_level(entry) for entry in entries} | ({level} if level else set())
     if len(levels) > 1:
-        raise ValueError(f"one hull, one level of theory: entries at {sorted(map(str, levels))} cannot be mixed")
+        names = sorted("no stated level" if each is None else each for each in levels)
+        raise ValueError(f"one hull, one level of theory: entries at {names} cannot be mixed")
     for entry in entries:
         if not np.isfinite(entry.energy):
             raise ValueError(f"the energy of {entry.composition.reduced_formula} is {entry.energy}, not a number")
@@ -61,7 +62,8 @@ def build_phase_diagram(entries: Sequence[Entry], level: str | None = None) -> P
     referenced = {entry.composition.elements[0] for entry in entries if entry.composition.is_element}
     missing = sorted(str(element) for element in elements - referenced)
     if missing:
-        at_level = f" at level {level or next(iter(levels))}" if level or levels else ""
+        stated = next(iter(levels))
+        at_level = f" at level {stated}" if stated else ""
         raise ValueError(f"no elemental reference entry for {missing}{at_level}")
     return PhaseDiagram(list(entries))
 
@@ -117,7 +119,7 @@ def lowest_per_composition(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _level(entry: Entry) -> str | None:
-    return getattr(entry, "data", {}).get(LEVEL_KEY) if isinstance(entry, ComputedEntry) else None
+    return entry.data.get(LEVEL_KEY) if isinstance(entry, ComputedEntry) else None
 
 
 def _by_formula(decomposition: dict) -> dict[str, float]:

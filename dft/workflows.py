@@ -175,7 +175,8 @@ class ScreeningMaker(Maker):
             return
         candidate.state = "done" if candidate.converged else "unconverged"
         if not candidate.converged:
-            candidate.reason = f"force limit not reached, {candidate.max_force:.2f} eV/Å left on an atom"
+            left = f"{candidate.max_force:.2f} eV/Å left on an atom"
+            candidate.reason = f"force limit, cell included, not reached; {left}"
 
     def _output(self, candidates: list[Candidate], finished: list[Candidate]) -> dict[str, Any]:
         common = {"n_structures": len(candidates), "level": self.level, "trail": [c.row() for c in candidates]}

@@ -2,35 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
 
 from dft.hull import Entry
+from loop.field_choice import FieldScores, diverse_batch, standardised
+from loop.field_classifier import ClassifierSettings, FieldClassifier
 from loop.field_space import FieldSpace, formula_of
 from loop.strategies import Knowledge, choose
 from vae import PhaseField
 
 
-def choose_fields(ranking: pd.DataFrame, explored: Collection[str], n: int) -> dict[str, str]:
-    """The best-ranked fields that have not been explored yet.
+def choose_fields(
+    ranking: pd.DataFrame,
+    explored: Collection[str],
+    n: int,
+    strategy: str = "exploit",
+    log_odds: Mapping[str, float] | None = None,
+) -> dict[str, str]:
+    """The fields to explore next: the best by the ranking and the verdicts so far, without near-twins.
 
     Args:
-        ranking: Columns `phase_field`, `rank` and `score`, best first.
+        ranking: Columns `phase_field`, `rank` and `score`, best first; `score_std`, `novelty` and `nearest_known` are
+            used if they are there.
         explored: Names of the fields that already have a verdict.
         n: How many to choose; fewer are given if there are fewer.
+        strategy: exploit (score alone), balanced, or explore (doubt and novelty count as much as the score).
+        log_odds: What the verdicts so far say of each field, from `verdict_log_odds`; none before there are any.
 
     Returns:
         The reason for each choice, by field, in the order of the choice.
+
+    Raises:
+        ValueError: If there is no such strategy.
     """
-    fresh = ranking[~ranking["phase_field"].isin(set(explored))].head(n)
-    return {row.phase_field: _reason(row, len(ranking)) for row in fresh.itertuples()}
+    zero = np.zeros(len(ranking))
+    promise = -ranking["score"].to_numpy(dtype=float)
+    if log_odds:
+        said = ranking["phase_field"].map(log_odds).to_numpy(dtype=float)
+        promise = standardised(promise) + standardised(np.nan_to_num(said, nan=np.nanmean(said)))
+    scores = FieldScores(
+        promise,
+        ranking["score_std"].to_numpy(dtype=float) if "score_std" in ranking else zero,
+        ranking["novelty"].to_numpy(dtype=float) if "novelty" in ranking else zero,
+    )
+    elements = ranking["phase_field"].str.split("-").tolist()
+    fresh = ~ranking["phase_field"].isin(set(explored)).to_numpy()
+    chosen = diverse_batch(elements, scores.worth(strategy), n, fresh)
+    rows = ranking.iloc[chosen].to_dict("records")
+    return {row["phase_field"]: _reason(row, len(ranking), strategy, log_odds) for row in rows}
 
 
-def _reason(row: object, n_candidates: int) -> str:
-    return f"rank {row.rank} of {n_candidates} (score {row.score:.3f}); the best-ranked field not yet explored"  # type: ignore[attr-defined]
+def verdict_log_odds(
+    candidates: Sequence[PhaseField],
+    known: Sequence[PhaseField],
+    positive: Collection[PhaseField],
+    negative: Collection[PhaseField],
+    seed: int,
+    coordinates: np.ndarray | None = None,
+) -> dict[str, float]:
+    """What the verdicts say of fields M-M'-A-A': a classifier of known and positive fields against the others.
+
+    Args:
+        candidates: Fields to choose from; the explored ones may be among them.
+        known: Known from the start.
+        positive: Explored, with a positive verdict.
+        negative: Explored, filtered or undecided.
+        seed: Draws the candidates that stand for the unexplored.
+        coordinates: Where candidates, explored fields that are none, and known fields lie in the ranker's latent space.
+
+    Returns:
+        Log-odds by name, up to a constant; higher is more promising.
+
+    Raises:
+        ValueError: If a field has not two cations and two anions.
+    """
+    everything = list(dict.fromkeys([*candidates, *positive, *negative]))
+    model = FieldClassifier(everything, known, ClassifierSettings())
+    yes, no = (np.array([f in group for f in everything]) for group in (set(positive), set(negative) - set(positive)))
+    odds = model.log_odds(yes, no, np.random.default_rng(seed), coordinates)
+    return {str(f): float(x) for f, x in zip(everything, odds, strict=True)}
+
+
+def _reason(row: Mapping[Any, Any], n_candidates: int, strategy: str, log_odds: Mapping[str, float] | None) -> str:
+    parts = [f"rank {row['rank']} of {n_candidates} (score {row['score']:.3f})"]
+    if nearest := str(row.get("nearest_known") or "").split(" ")[0]:
+        parts.append(f"nearest known {nearest}")
+    if log_odds:
+        said = log_odds.get(row["phase_field"], 0.0)
+        better = np.mean([said > other for other in log_odds.values()])
+        parts.append(f"by the verdicts so far more promising than {better:.0%} of the fields")
+    how = {"exploit": "the most promising", "balanced": "promise, some doubt and novelty", "explore": "unfamiliar"}
+    return f"{'; '.join(parts)}; {how[strategy]} of what is unexplored, no near-twins"
 
 
 def choose_compositions(

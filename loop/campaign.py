@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from loop.calculation_log import CalculationLog
 from loop.config import Settings, changed_settings
@@ -28,7 +31,14 @@ class Campaign:
         self.folder = folder
         self.database = database
         self.calculations = CalculationLog(database)
-        self.settings = Settings.model_validate(json.loads(database.meta("settings") or "{}"))
+        try:
+            self.settings = Settings.model_validate(json.loads(database.meta("settings") or "{}"))
+        except ValidationError:
+            wrote = json.loads(database.meta("versions") or "{}").get("phaseloop", "another version")
+            raise UserError(
+                f"{database.path} holds settings that this version does not know (phaseloop {wrote} wrote them); "
+                "use that version, or another folder"
+            ) from None
 
     @classmethod
     def read(cls, folder: Path) -> Campaign:
@@ -59,7 +69,9 @@ class Campaign:
                     _begin(database, settings or Settings())
                 elif settings is not None:
                     _continue(database, settings, accept_changes)
-                yield cls(folder, database)
+                campaign = cls(folder, database)
+                campaign._clear_scratch()
+                yield campaign
             finally:
                 database.close()
 
@@ -68,6 +80,12 @@ class Campaign:
         """Folder of the raw outputs, one file per calculation; may be shared by campaigns."""
         store = self.settings.execution.store
         return Path(store) if store else self.folder / "outputs"
+
+    def _clear_scratch(self) -> None:
+        """Remove what killed workers left; in a shared store it may be somebody else's and stays."""
+        if self.settings.execution.store is None:
+            for left in self.outputs.glob(".*-*"):
+                shutil.rmtree(left, ignore_errors=True)
 
     # cycles -----------------------------------------------------------------------------------------------------------
 
@@ -90,16 +108,29 @@ class Campaign:
         rows = self.database.query("SELECT seconds FROM cycles WHERE number = ?", (number,))
         return json.loads(rows[0]["seconds"]) if rows else {}
 
-    def add_seconds(self, number: int, stage: str, seconds: float) -> None:
-        """Add wall seconds to a stage of a cycle."""
-        total = self.seconds(number)
-        total[stage] = round(total.get(stage, 0.0) + seconds, 3)
-        self.database.write(("UPDATE cycles SET seconds = ? WHERE number = ?", (to_json(total), number)))
+    @contextmanager
+    def timed(self, number: int, stage: str) -> Iterator[None]:
+        """Add the wall time of what happens in here to a stage of a cycle."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            total = self.seconds(number)
+            total[stage] = round(total.get(stage, 0.0) + time.perf_counter() - start, 3)
+            self.database.write(("UPDATE cycles SET seconds = ? WHERE number = ?", (to_json(total), number)))
 
     # ranking and proposals --------------------------------------------------------------------------------------------
 
-    def record_ranking(self, cycle: int, table: pd.DataFrame, diagnostics: dict[str, Any], n_training: int) -> None:
-        """Record the ranking of a cycle, whole."""
+    def record_ranking(
+        self,
+        cycle: int,
+        table: pd.DataFrame,
+        diagnostics: dict[str, Any],
+        n_training: int,
+        latent: pd.DataFrame | None = None,
+    ) -> None:
+        """Record the ranking of a cycle, whole, and where the fields lie for the ranker."""
+        where = "[]" if latent is None else latent.to_json(orient="records", double_precision=4)
         rows = (
             (cycle, int(row["rank"]), row["phase_field"], to_json(row))
             for row in json.loads(table.to_json(orient="records", double_precision=9))
@@ -108,8 +139,8 @@ class Campaign:
             "INSERT OR REPLACE INTO rankings VALUES (?, ?, ?, ?)",
             rows,
             (
-                "UPDATE cycles SET n_training = ?, n_candidates = ?, diagnostics = ? WHERE number = ?",
-                (n_training, len(table), to_json(diagnostics), cycle),
+                "UPDATE cycles SET n_training = ?, n_candidates = ?, diagnostics = ?, latent = ? WHERE number = ?",
+                (n_training, len(table), to_json(diagnostics), where, cycle),
             ),
         )
 
@@ -119,10 +150,11 @@ class Campaign:
         return pd.DataFrame([json.loads(row["row"]) for row in rows])
 
     def record_proposals(self, cycle: int, proposals: dict[str, str]) -> None:
-        """Record the fields chosen in a cycle, each with the reason for the choice."""
+        """Record the fields chosen in a cycle, each with the reason for the choice, after those chosen before."""
+        before = len(self.proposal_states(cycle))
         self.database.write_many(
             "INSERT INTO proposals (cycle, position, phase_field, reason) VALUES (?, ?, ?, ?)",
-            [(cycle, position, name, reason) for position, (name, reason) in enumerate(proposals.items(), start=1)],
+            [(cycle, position, name, why) for position, (name, why) in enumerate(proposals.items(), start=before + 1)],
         )
 
     def proposals(self, cycle: int) -> dict[str, str]:
@@ -131,6 +163,11 @@ class Campaign:
             "SELECT * FROM proposals WHERE cycle = ? AND state != 'vetoed' ORDER BY position", (cycle,)
         )
         return {row["phase_field"]: row["reason"] for row in rows}
+
+    def chosen_fields(self) -> list[dict[str, Any]]:
+        """cycle, phase_field and reason of every field that was proposed and not vetoed, in order."""
+        rows = self.database.query("SELECT * FROM proposals WHERE state != 'vetoed' ORDER BY cycle, position")
+        return [dict(row) for row in rows]
 
     def all_proposals(self, cycle: int) -> dict[str, str]:
         """As `proposals`, the vetoed ones too."""
@@ -198,22 +235,23 @@ def _begin(database: Database, settings: Settings) -> None:
         "versions": to_json(versions),
         "created": now(),
     }
-    database.write_many("INSERT INTO meta VALUES (?, ?)", facts.items())
+    database.set_meta(**facts)
 
 
 def _continue(database: Database, settings: Settings, accept_changes: bool) -> None:
     before = json.loads(database.meta("settings") or "{}")
     changed = changed_settings(before, settings.plain())
-    if changed and not accept_changes:
+    begun = database.query("SELECT 1 FROM rankings UNION ALL SELECT 1 FROM calculations LIMIT 1")
+    if changed and begun and not accept_changes:
         old, new = (_value(values, changed[0]) for values in (before, settings.plain()))
         raise UserError(
             f"{changed[0]} was {old!r} when {database.path.parent} was begun and is now {new!r}, which would change "
             "results; take a new folder with --dir, or --accept-changes to go on all the same"
         )
-    database.write_many(
-        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-        {"settings": to_json(settings.plain()), "settings_hash": settings.hash()}.items(),
-    )
+    if changed and begun:
+        done = database.query("SELECT COUNT(*) AS n FROM cycles WHERE state = 'completed'")[0]["n"]
+        database.set_meta(**{f"settings_until_cycle_{done}": to_json(before)})
+    database.set_meta(settings=to_json(settings.plain()), settings_hash=settings.hash())
 
 
 def _value(values: dict[str, Any], name: str) -> Any:

@@ -22,10 +22,11 @@ app = typer.Typer(
     name="loop",
     help="Discover inorganic solids: rank phase fields, compute their hulls, learn from the verdicts.",
     epilog="Any command takes --debug, which shows the traceback of an error.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+STOPPED = "stopped; run the same command again to go on"
 
 DEFAULT_FOLDER = Path("campaign")
 
@@ -89,7 +90,7 @@ def explore(
     """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
     from loop.running import explore_in_folder
 
-    explore_in_folder(folder or Path(f"explore-{field}"), config, field, compositions, _display(quiet, json_log))
+    explore_in_folder(folder, config, field, compositions, _display(quiet, json_log))
 
 
 @app.command()
@@ -170,7 +171,7 @@ def hull_map(
         with opened(source) as campaign, user_input(), writing(out):
             line = map_campaign(campaign_record(campaign), field, out, json_file, options)
     else:
-        with user_input(), writing(out):
+        with writing(out), user_input():
             line = map_command(source, field, out, json_file, options)
     typer.echo(f"wrote {line}")
 
@@ -244,40 +245,63 @@ def simulate(
         Path | None, typer.Argument(metavar="[ENERGIES.csv]", help="Table `composition,total_energy_eV` of one field.")
     ] = None,
     field: Annotated[str | None, typer.Option(metavar="FIELD", help="The phase field, such as Li-Sn-S-Cl.")] = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="hull, spread, grid or random; may be given several times.")
+    fields: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="Replay the choice of fields: a table `formula,e_above_hull` in eV/atom."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many campaigns to replay.")] = 20,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="In a field: hull, spread, grid, random. Across fields: balanced, exploit, explore, popularity, "
+            "triples, random. May be given several times.",
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many campaigns; default: 20, across fields 1.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first.")] = 0,
     initial: Annotated[int, typer.Option(min=0, help="Compositions drawn by chance first.")] = 5,
-    batch: Annotated[int, typer.Option(min=1, help="How many are chosen at once.")] = 1,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="How many are chosen at once; default: 1, across fields 100.")
+    ] = None,
     within: Annotated[float, typer.Option(min=0, help="Found means this near to the hull, meV/atom.")] = 10.0,
     prior: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Energies of a cheaper level, `composition,e_above_hull` in eV/atom."),
     ] = None,
+    train: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Known fields, `phase_field`; default: the bundled list.")
+    ] = None,
+    cycles: Annotated[int, typer.Option(min=1, help="Batches of fields in a campaign.")] = 5,
+    feedback: Annotated[
+        bool | None, typer.Option("--feedback/--no-feedback", help="Learn from verdicts; default: both ways.")
+    ] = None,
+    anion_pairs: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Pairs of anions of the candidates, such as 'O-F, S-Cl'.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Picture of found against evaluated.")] = None,
     json_file: JsonOption = None,
 ) -> None:
     """Replay a campaign on known energies: how many calculations does each strategy need?"""
-    from loop.simulate_command import print_field_figures, simulate_field_command, write_json
-    from loop.simulate_plot import found_against_evaluated
+    from loop import simulate_command as command
 
-    if energies is None or field is None:
-        raise UserError("give ENERGIES.csv and --field")
-    with user_input():
-        puzzle, replays, facts = simulate_field_command(
-            energies, field, strategy or ["hull"], range(seed, seed + seeds), initial, batch, within, prior
-        )
-    print_field_figures(facts)
+    both = [False, True] if feedback is None else [feedback]
+    if fields is not None and energies is None:
+        names, runs = strategy or ["balanced"], range(seed, seed + (seeds or 1))
+        with user_input():
+            picture = command.across_fields(fields, train, names, runs, both, cycles, batch or 100, anion_pairs)
+    elif energies is not None and field is not None and fields is None:
+        names, runs = strategy or ["hull"], range(seed, seed + (seeds or 20))
+        with user_input():
+            picture = command.inside_field(energies, field, names, runs, initial, batch or 1, within, prior)
+    else:
+        raise UserError("give ENERGIES.csv and --field for one field, or --fields TABLE for the choice of fields")
+    picture.print()
     if json_file:
         with writing(json_file):
-            write_json(facts, json_file)
+            picture.write_json(json_file)
     if plot:
-        curves = {name: [r.found for r in replays if r.strategy == name] for name in facts["mean"]}
         with user_input(), writing(plot):
-            sizes = len(puzzle.targets), len(puzzle.candidates)
-            found_against_evaluated(curves, *sizes, plot, "compositions evaluated")
+            picture.plot(plot)
 
 
 @app.command()
@@ -331,12 +355,16 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app()
+        code = app(standalone_mode=False)
+        sentence = STOPPED
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
         code, sentence = _exit(error)
+    if code:
         typer.echo(f"loop: {sentence}", err=True)
         sys.exit(code)
 
@@ -348,7 +376,9 @@ def _exit(error: BaseException) -> tuple[int, str]:
     if isinstance(error, RunError):
         return 1, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return 130, "stopped; run the same command again to go on"
+        return 130, STOPPED
+    if hasattr(error, "format_message"):  # the command line itself was not understood
+        return 2, f"{error.format_message()} (`loop COMMAND --help` lists what there is)"
     return 1, f"{type(error).__name__}: {error} (run again with --debug for the traceback)"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,6 +13,9 @@ from pydantic.fields import FieldInfo
 
 from loop.errors import UserError
 from vae import ANIONS, PhaseField, enumerate_candidates
+
+if TYPE_CHECKING:
+    from vae.knowledge import Limits, Prior
 
 #: Settings that change where, how fast or how far a campaign runs, but none of its results.
 WITHOUT_EFFECT_ON_RESULTS = ("name", "cycles", "review", "execution")
@@ -59,11 +62,56 @@ class Candidates(_Section):
         for symbol in self.anions:
             if symbol not in ANIONS:
                 raise ValueError(f"anions: {symbol} is no anion here, choose from {sorted(ANIONS)}")
+        twice = (set(self.required) | set(self.cations)) & set(self.anions)
+        if twice:
+            raise ValueError(f"{sorted(twice)} stand among both cations and anions")
+        if not self.enumerate(()):
+            raise ValueError(f"cations: no field can be made of {list(self.cations)} beside {list(self.required)}")
         return self
 
     def enumerate(self, exclude: tuple[PhaseField, ...]) -> list[PhaseField]:
         """The candidate fields, less `exclude`."""
         return enumerate_candidates(self.required, self.cations, self.anions, exclude)
+
+
+class LimitSettings(_Section):
+    """Elements that candidates may not hold, from pymatgen's tables (toxic ones: name them in exclude)."""
+
+    exclude: tuple[str, ...] = Field((), description="elements by name")
+    radioactive: bool = Field(True, description="whether elements without a stable isotope may be used")
+    max_hhi_production: float | None = Field(None, gt=0, description="Herfindahl-Hirschman index; 2500: concentrated")
+    max_hhi_reserve: float | None = Field(None, gt=0, description="the same of reserves")
+    max_price: float | None = Field(None, gt=0, description="US dollars per kilogram")
+
+    @model_validator(mode="after")
+    def _can_be_applied(self) -> LimitSettings:
+        self.limits()
+        return self
+
+    def limits(self) -> Limits:
+        """The same for the ranker."""
+        from vae.knowledge import Limits
+
+        return Limits(**self.model_dump())
+
+
+class PriorSettings(_Section):
+    """What is known beside the list: fields that hold these elements go up (negative shift) or down."""
+
+    field: str = Field(description="a subfield such as Li-Sn-S, or one element")
+    shift: float = Field(description="in standard deviations of the scores; negative raises a field")
+    note: str = Field(description="why; printed beside the field")
+
+    @model_validator(mode="after")
+    def _can_be_applied(self) -> PriorSettings:
+        self.prior()
+        return self
+
+    def prior(self) -> Prior:
+        """The same for the ranker."""
+        from vae.knowledge import Prior
+
+        return Prior(tuple(part.strip() for part in self.field.split("-")), self.shift, self.note)
 
 
 class RankerSettings(_Section):
@@ -80,10 +128,23 @@ class Probes(_Section):
     compositions_per_field: int = Field(10, ge=1, description="charge-neutral compositions per field")
     first_batch: int = Field(5, ge=1, description="compositions spread over the field before anything is known")
     batch: int = Field(5, ge=1, description="compositions chosen at a time from what is known by then")
+    generators: tuple[Literal["ordered", "prototypes", "substitution", "given"], ...] = Field(
+        ("ordered",), min_length=1, description="ways of building structures: ordered, prototypes, substitution, given"
+    )
+    folder: str | None = Field(None, description="your structures, for the generators substitution and given")
     strategy: Literal["hull", "spread", "grid", "random"] = Field(
         "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"
     )
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell, at most")
+
+
+class Competing(_Section):
+    """The competing phases of a field: its elements and the compounds of its chemical system."""
+
+    source: str = Field(
+        "offline", description="offline: search at known formulas; materials_project; or a folder of CIFs and the like"
+    )
+    window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
 
 
 class Verdicts(_Section):
@@ -105,6 +166,9 @@ class Verdicts(_Section):
 class Feedback(_Section):
     """What verdicts change in the next cycle."""
 
+    reweight_by_verdicts: bool = Field(
+        True, description="a classifier in the latent space, fitted to the verdicts so far, reweights the candidates"
+    )
     positives_join_training: bool = Field(True, description="positive fields join the training set")
     filtered_leave_candidates: bool = Field(True, description="filtered fields leave the candidates")
 
@@ -125,12 +189,21 @@ class Settings(_Section):
     seed: int = Field(0, ge=0, description="seed of every random number of the campaign")
     cycles: int = Field(3, ge=1, description="cycles in total, unless --cycles says otherwise")
     fields_per_cycle: int = Field(1, ge=1, description="fields explored in a cycle")
+    field_strategy: Literal["exploit", "balanced", "explore"] = Field(
+        "exploit", description="exploit: by score; explore: doubt and novelty count as much; balanced: between"
+    )
     review: bool = Field(False, description="each cycle waits until `loop review` approves its fields")
     level_of_theory: str = Field("chgnet", description="engine and settings of every energy of the campaign")
+    checkpoint: str | None = Field(None, description="model file, for the level mace")
     known: Known = Known()
     candidates: Candidates = Candidates()
+    limits: LimitSettings = LimitSettings()
+    priors: tuple[PriorSettings, ...] = Field(
+        (), description="a list of {field: Li-Sn-S, shift: -1.0, note: why}; shift in standard deviations, negative: up"
+    )
     ranker: RankerSettings = RankerSettings()
     probes: Probes = Probes()
+    competing: Competing = Competing()
     verdicts: Verdicts = Verdicts()
     feedback: Feedback = Feedback()
     execution: Execution = Execution()
@@ -142,6 +215,7 @@ class Settings(_Section):
     def hash(self) -> str:
         """Hash of the settings that change results."""
         relevant = {key: value for key, value in self.plain().items() if key not in WITHOUT_EFFECT_ON_RESULTS}
+        relevant["known"] = None  # the data have a hash of their own
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
@@ -174,10 +248,19 @@ def load_settings(path: Path) -> Settings:
 
 def _with_paths_beside(settings: Settings, path: Path) -> Settings:
     """A relative file name in a configuration is meant relative to the configuration."""
-    if settings.known.source == "bundled":
-        return settings
-    source = str((path.parent / settings.known.source).resolve())
-    return settings.model_copy(update={"known": Known(source=source)})
+    beside: dict[str, BaseModel] = {}
+    if settings.known.source != "bundled":
+        beside["known"] = Known(source=str((path.parent / settings.known.source).resolve()))
+    if settings.competing.source not in ("offline", "materials_project"):
+        folder = str((path.parent / settings.competing.source).resolve())
+        beside["competing"] = settings.competing.model_copy(update={"source": folder})
+    if settings.probes.folder is not None:
+        folder = str((path.parent / settings.probes.folder).resolve())
+        beside["probes"] = settings.probes.model_copy(update={"folder": folder})
+    if settings.execution.store is not None:
+        store = str((path.parent / settings.execution.store).resolve())
+        beside["execution"] = settings.execution.model_copy(update={"store": store})
+    return settings.model_copy(update=beside)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -199,7 +282,8 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
 
 def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Names of the settings that differ and would change results, such as ``probes.max_atoms``."""
-    relevant = sorted((old.keys() | new.keys()) - set(WITHOUT_EFFECT_ON_RESULTS))
+    # The known fields may have moved to another file: what counts is their hash, which is checked when they are read.
+    relevant = sorted((old.keys() | new.keys()) - {*WITHOUT_EFFECT_ON_RESULTS, "known"})
     changed = []
     for key in relevant:
         before, after = old.get(key), new.get(key)

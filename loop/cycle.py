@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dft.execute import LocalExecutor
-from loop.acquisition import choose_fields
+from loop.acquisition import choose_fields, verdict_log_odds
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError, Waiting
@@ -20,6 +19,11 @@ from loop.feedback import left_out, training_fields
 from loop.report.live import Event
 from vae import PhaseField
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
+from vae.descriptors import element_descriptors, set_aside
+from vae.knowledge import exclude
+
+if TYPE_CHECKING:
+    from vae.ranking import Ranker
 
 
 @dataclass
@@ -56,30 +60,78 @@ class Cycle:
         """Train on what is known by now and rank the candidates."""
         if not self.campaign.ranking(self.number).empty:
             return
+        from vae.knowledge import apply_priors
         from vae.ranking import make_ranker, rank
 
         settings = self.campaign.settings
-        earlier = [v for v in self.campaign.verdicts() if v["cycle"] < self.number]
-        training = training_fields(self.known.fields, earlier, settings.feedback)
-        candidates = settings.candidates.enumerate(left_out(self.known.fields, earlier, settings.feedback))
-        if not candidates:
-            raise UserError("no candidate fields are left; widen `candidates` in the configuration")
+        training, candidates = self._training(), self._candidates()
         self.show(Event("stage", text=f"training on {len(training)} known fields to rank {len(candidates)} candidates"))
-        with self.timed("training"):
+        with self.campaign.timed(self.number, "training"):
             ranker = make_ranker(settings.ranker.name, seed=settings.seed)
             ranker.fit(training)
-        with self.timed("ranking"):
-            ranking = rank(ranker, candidates, training)
+        with self.campaign.timed(self.number, "ranking"):
+            ranking = apply_priors(rank(ranker, candidates, training), [prior.prior() for prior in settings.priors])
+            ranking.table["verdict_log_odds"] = self._log_odds(ranker, ranking.table["phase_field"])
             checkpoint = self.campaign.folder / "checkpoints" / f"cycle-{self.number}.pt"
             checkpoint.parent.mkdir(exist_ok=True)
             ranker.save(checkpoint)
-        self.campaign.record_ranking(self.number, ranking.table, ranking.diagnostics, len(training))
+        table, diagnostics = ranking.table, ranking.diagnostics
+        self.campaign.record_ranking(self.number, table, diagnostics, len(training), ranking.latent)
+
+    def _earlier(self) -> list[dict[str, Any]]:
+        return [verdict for verdict in self.campaign.verdicts() if verdict["cycle"] < self.number]
+
+    def _training(self) -> list[PhaseField]:
+        fields = training_fields(self.known.fields, self._earlier(), self.campaign.settings.feedback)
+        describable, lacking = set_aside(fields, element_descriptors())
+        self._say_what_is_set_aside("known", lacking)
+        return describable
+
+    def _candidates(self) -> list[PhaseField]:
+        settings = self.campaign.settings
+        fields = settings.candidates.enumerate(left_out(self.known.fields, self._earlier(), settings.feedback))
+        allowed, reasons = exclude(fields, settings.limits.limits())
+        if reasons:
+            told = ", ".join(f"{symbol} ({reason})" for symbol, reason in reasons.items())
+            self.show(Event("message", text=f"{len(fields) - len(allowed)} candidates left out for {told}"))
+        describable, lacking = set_aside(allowed, element_descriptors())
+        self._say_what_is_set_aside("candidate", lacking)
+        if not describable:
+            raise UserError("no candidate fields are left; widen `candidates` or `limits` in the configuration")
+        return describable
+
+    def _say_what_is_set_aside(self, kind: str, lacking: dict[str, int]) -> None:
+        if lacking:
+            told = ", ".join(f"{symbol} ({n} fields)" for symbol, n in lacking.items())
+            self.show(Event("message", text=f"{kind} fields set aside, no descriptors for {told}"))
+
+    def _log_odds(self, ranker: Ranker, names: Iterable[str]) -> list[float | None]:
+        """What the verdicts so far say of each candidate; nothing before there is one for and one against."""
+        usual = [field for field in map(PhaseField.parse, names) if len(field.anions) == 2]
+        positive, negative = self._judged("positive"), self._judged("filtered", "undecided")
+        if not (self.campaign.settings.feedback.reweight_by_verdicts and positive and negative and usual):
+            return [None for _ in names]
+        known = [field for field in self.known.fields if len(field.anions) == 2 and not field.has_repeats]
+        everything = list(dict.fromkeys([*usual, *positive, *negative, *known]))
+        seed = self.campaign.settings.seed
+        odds = verdict_log_odds(usual, known, positive, negative, seed, ranker.coordinates(everything))
+        return [odds.get(name) for name in names]
+
+    def _judged(self, *verdicts: str) -> list[PhaseField]:
+        """The fields M-M'-A-A' that earlier cycles gave one of these verdicts, in their order."""
+        fields = [PhaseField.parse(v["phase_field"]) for v in self._earlier() if v["verdict"] in verdicts]
+        return [field for field in fields if len(field.anions) == 2]
 
     def propose(self) -> list[PhaseField]:
         """Choose the fields of this cycle."""
-        if not self.campaign.proposal_states(self.number):
+        if not self.campaign.proposals(self.number):
             ranking, settled = self.campaign.ranking(self.number), self.campaign.settled_fields()
-            proposals = choose_fields(ranking, settled, self.campaign.settings.fields_per_cycle)
+            settings = self.campaign.settings
+            odds = ranking.set_index("phase_field").get("verdict_log_odds")
+            said = {} if odds is None else odds.dropna().to_dict()
+            proposals = choose_fields(
+                ranking, settled, settings.fields_per_cycle, settings.field_strategy, said or None
+            )
             if not proposals:
                 raise UserError("every candidate field has been explored; widen `candidates` in the configuration")
             self.campaign.record_proposals(self.number, proposals)
@@ -97,15 +149,6 @@ class Cycle:
                 f"`loop review {self.campaign.folder}`, approve, veto or add, then run again"
             )
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the wall time of what happens in here to a stage of the cycle."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.campaign.add_seconds(self.number, stage, time.perf_counter() - start)
-
 
 def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Callable[[Campaign], object]) -> int:
     """Bring a campaign to `cycles` completed cycles in total, with a report after each.
@@ -118,9 +161,8 @@ def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Call
     workers = campaign.settings.execution.workers
     with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
         for number in range(first, cycles + 1):
-            cycle = Cycle(campaign, number, executor, show)
-            cycle.run()
-            with cycle.timed("report"):
+            Cycle(campaign, number, executor, show).run()
+            with campaign.timed(number, "report"):
                 write_report(campaign)
     show(Event("finished"))
     return max(0, cycles - first + 1)
@@ -140,7 +182,7 @@ def load_known(campaign: Campaign) -> KnownFields:
     facts = {"source": known.source, "licence": known.licence, "n_fields": len(known.fields), "hash": known.hash}
     recorded = campaign.database.meta("data")
     if recorded is None:
-        campaign.database.write(("INSERT INTO meta VALUES ('data', ?)", (to_json(facts),)))
+        campaign.database.set_meta(data=to_json(facts))
     elif json.loads(recorded)["hash"] != known.hash:
         raise UserError(
             f"known.source: {source} holds other fields than when {campaign.folder} was begun; "

@@ -22,6 +22,7 @@ CREATE TABLE cycles (
     n_training INTEGER NOT NULL DEFAULT 0,
     n_candidates INTEGER NOT NULL DEFAULT 0,
     diagnostics TEXT NOT NULL DEFAULT '{}',
+    latent TEXT NOT NULL DEFAULT '[]', -- where known and candidate fields lie for the ranker
     seconds TEXT NOT NULL DEFAULT '{}',
     started TEXT NOT NULL,
     finished TEXT NOT NULL DEFAULT ''
@@ -68,7 +69,7 @@ class Database:
                 f"{path.parent} holds no campaign (no {path.name}); `loop run --dir {path.parent}` begins one"
             )
         mode = "ro" if read_only else "rwc"
-        self._connection = sqlite3.connect(f"file:{path.resolve()}?mode={mode}", uri=True, timeout=30)
+        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=30)
         self._connection.row_factory = sqlite3.Row
         if create:
             self._make_tables()
@@ -108,6 +109,12 @@ class Database:
         """A value of the table of facts about the campaign itself."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row["value"] if row else None
+
+    def set_meta(self, **facts: str) -> None:
+        """Record facts about the campaign itself; what has not changed is not written."""
+        changed = {key: value for key, value in facts.items() if self.meta(key) != value}
+        if changed:
+            self.write_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", changed.items())
 
     def query(self, sql: str, parameters: Iterable[Any] = ()) -> list[sqlite3.Row]:
         """Rows that answer a question."""

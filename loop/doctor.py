@@ -12,6 +12,14 @@ from pathlib import Path
 
 from dft.execute import usable_cores
 
+#: Packages that come as extras: what for, distribution, extra.
+OPTIONAL = (
+    ("SevenNet", "sevenn", "sevennet"),
+    ("MACE", "mace-torch", "mace"),
+    ("Materials Project client", "mp-api", "mp"),
+    ("slides", "python-pptx", "slides"),
+)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -35,6 +43,7 @@ def examine() -> list[Finding]:
     return [
         *_packages(),
         _engine_weights(),
+        *(_optional(*each) for each in OPTIONAL),
         _program("CP2K", ("cp2k.psmp", "cp2k.popt", "cp2k"), "apt-get install cp2k"),
         _folder_setting(
             "CP2K basis sets", "PMG_CP2K_DATA_DIR", "pmg config --cp2k FOLDER DIR, then add it to ~/.pmgrc.yaml"
@@ -63,6 +72,11 @@ def _package(name: str) -> Finding:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
         return Finding(name, False, "not installed", f'pip install "{name}"')
+
+
+def _optional(what: str, package: str, extra: str) -> Finding:
+    found = _package(package)
+    return Finding(what, found.ok, found.found, "" if found.ok else f'pip install "phaseloop[{extra}]"')
 
 
 def _engine_weights() -> Finding:

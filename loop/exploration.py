@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +14,7 @@ from pymatgen.core import Composition, Structure
 
 from dft.competing import OFFLINE_SOURCE, build_competing
 from dft.compositions import neutral_compositions, spread_compositions
+from dft.databases import KnownPhases, from_folder, from_materials_project
 from dft.execute import LocalExecutor, Outcome, Task, run_flow
 from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
@@ -100,6 +99,7 @@ class Exploration:
             if planned == 0:
                 self._give_up(str(error))
             else:
+                logger.warning("%s: no further compositions: %s", self.name, error)
                 self.show(Event("message", text=f"{self.name}: no further compositions: {error}"))
             return {}
 
@@ -119,7 +119,7 @@ class Exploration:
         known = zip(probes["composition"][has_energy], probes["e_above_competing"][has_energy], strict=True)
         settings = self.campaign.settings
         competing = self.campaign.calculations.of(self.name, "competing")
-        with self.timed("acquisition"):
+        with self.campaign.timed(self.cycle, "acquisition"):
             chosen = choose_compositions(
                 self.phase_field,
                 [entry_of(record) for record in competing if record.energy_per_atom is not None],
@@ -137,18 +137,47 @@ class Exploration:
     def plan(self, batch: dict[str, str]) -> None:
         """Build the structures of a batch, with the competing phases if it is the first, and record what to compute."""
         first = not self.campaign.calculations.of(self.name, "competing")
-        formulas = [*self.phase_field.elements, *known_formulas(self.phase_field.elements)] if first else []
-        tasks = [self._build_task("competing", formula) for formula in formulas]
+        given = self.known_phases.structures if first else {}
+        tasks = [self._build_task("competing", formula) for formula in self._searched_formulas()] if first else []
         tasks += [self._build_task("probe", formula) for formula in batch]
         self.show(Event("stage", text=f"{self.name}: building structures for {len(tasks)} compositions"))
-        with self.timed("generation"):
+        with self.campaign.timed(self.cycle, "generation"):
             built = [self._calculation(outcome) for outcome in self.executor.run(tasks)]
+            built += [self._given(formula, structures) for formula, structures in given.items()]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.level.identity, built, batch)
 
+    @cached_property
+    def known_phases(self) -> KnownPhases:
+        """Competing phases whose structures are known; none of them for an offline search."""
+        settings = self.campaign.settings.competing
+        elements = self.phase_field.elements
+        try:
+            if settings.source == "offline":
+                return KnownPhases({}, {}, OFFLINE_SOURCE)
+            if settings.source == "materials_project":
+                return from_materials_project(elements, self.campaign.folder / "materials_project", settings.window)
+            return from_folder(settings.source, elements)
+        except (ValueError, OSError) as error:
+            raise UserError(f"competing.source: {error}") from None
+
+    def _searched_formulas(self) -> list[str]:
+        """What is searched for: elements without a known structure, and every formula if nothing else is known."""
+        elements = self.phase_field.elements
+        known = self.known_phases.structures
+        return [*(e for e in elements if e not in known), *(() if known else known_formulas(elements))]
+
+    def _given(self, formula: str, structures: Sequence[ProbeStructure]) -> Calculation:
+        identity = structure_hash(structures, self.level.identity, self.maker.funnel)
+        return Calculation(identity, "competing", formula, [probe.as_dict() for probe in structures])
+
     def _build_task(self, role: Role, formula: str) -> Task:
         settings = self.campaign.settings
-        probe_settings = ProbeSettings(max_atoms=settings.probes.max_atoms)
+        probe_settings = ProbeSettings(
+            generators=settings.probes.generators,
+            max_atoms=settings.probes.max_atoms,
+            folder=settings.probes.folder or "",
+        )
         return Task(f"{role} {formula}", build, (role, formula, probe_settings, settings.seed))
 
     def _calculation(self, outcome: Outcome) -> Calculation:
@@ -168,7 +197,7 @@ class Exploration:
         tasks = [Task(c.hash, screen, (self.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
         self.show(Event("stage", text="computing"))
-        with self.timed("calculations"):
+        with self.campaign.timed(self.cycle, "calculations"):
             for outcome in self.executor.run(tasks, started=self.campaign.calculations.begin):
                 self._blame_the_machine(outcome)
                 self._record(todo[outcome.key], outcome.value or {"state": "failed", "reason": outcome.reason})
@@ -203,6 +232,10 @@ class Exploration:
         competing = self.campaign.calculations.of(self.name, "competing")
         return field_hull(self.campaign.calculations.of(self.name, "probe"), competing)
 
+    def _source(self) -> str:
+        aside = self.known_phases.set_aside
+        return self.known_phases.source + (f"; set aside: {', '.join(aside)}" if aside else "")
+
     def judge(self) -> None:
         """Put the field on its hull and record the verdict."""
         limits = self.campaign.settings.verdicts
@@ -214,6 +247,8 @@ class Exploration:
         verdict = judge(lowest, composition, hull.n_probes, band, limits)
         problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
+        if missing := hull.missing_competing:
+            reason += f". The hull lacks {', '.join(missing)}, which have no energy and could only raise this distance"
         self.campaign.record_verdict(
             {
                 "phase_field": self.name,
@@ -225,21 +260,12 @@ class Exploration:
                 "best_composition": composition,
                 "level": self.level.identity,
                 "error_band": band,
-                "competing_source": f"{OFFLINE_SOURCE}; {hull.n_competing} of {len(hull.competing)} have an energy",
+                "competing_source": f"{self._source()}; {hull.n_competing} of {len(hull.competing)} have an energy",
             }
         )
         logger.info("%s is %s: %s", self.name, verdict.verdict, reason)
         text = f"{verdict.verdict}: {reason}"
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the wall time of what happens in here to a stage of the cycle."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.campaign.add_seconds(self.cycle, stage, time.perf_counter() - start)
 
 
 def checked_level(campaign: Campaign) -> LevelOfTheory:
@@ -249,8 +275,8 @@ def checked_level(campaign: Campaign) -> LevelOfTheory:
         UserError: If there is no such level or its engine is missing.
     """
     try:
-        return level(campaign.settings.level_of_theory)
-    except ValueError as error:
+        return level(campaign.settings.level_of_theory, campaign.settings.checkpoint or "")
+    except (ValueError, OSError) as error:
         raise UserError(str(error)) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from dft.competing import parse_formula
 from dft.execute import LocalExecutor
 from loop.campaign import Campaign
 from loop.errors import UserError
-from loop.exploration import Exploration, Show
+from loop.exploration import Exploration, Show, checked_level
 from loop.report.live import Event
 from vae import PhaseField
 
@@ -29,11 +30,17 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
     if campaign.completed_cycles():
         show(Event("message", text=f"{phase_field} has been explored in {campaign.folder}; nothing to do"))
         return
+    checked_level(campaign)
+    recorded = campaign.database.meta("compositions")
+    if states and recorded is not None and compositions and json.loads(recorded) != compositions:
+        raise UserError(f"{campaign.folder} was begun with other compositions; name another folder with --dir")
+    asked_for = compositions or json.loads(recorded or "[]")
+    campaign.database.set_meta(compositions=json.dumps(asked_for))
     campaign.begin_cycle(1)
     if not states:
         campaign.record_proposals(1, {str(phase_field): "asked for by name"})
     with LocalExecutor(campaign.settings.execution.workers, log=campaign.folder / "workers.log") as executor:
-        Exploration(campaign, 1, phase_field, executor, show).run(compositions)
+        Exploration(campaign, 1, phase_field, executor, show).run(asked_for)
     campaign.complete_cycle(1)
 
 
@@ -77,4 +84,7 @@ def read_compositions(path: Path, phase_field: PhaseField) -> list[str]:
             raise UserError(f"{path}, row {row}: {formula} holds {sorted(outside)}, which {phase_field} does not")
     if not formulas:
         raise UserError(f"{path} holds no compositions")
-    return list(dict.fromkeys(formulas))
+    first: dict[str, str] = {}
+    for formula in formulas:
+        first.setdefault(parse_formula(formula).reduced_formula, formula)
+    return list(first.values())

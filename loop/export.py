@@ -52,7 +52,7 @@ def _entries(record: CampaignRecord) -> Iterator[ComputedStructureEntry]:
 
 def _entry(row: dict, role: str, field: FieldRecord) -> ComputedStructureEntry:
     structure = Structure.from_dict(row["structure"])
-    facts = {"role": role, "phase_field": field.phase_field, "generator": row["generator"], LEVEL_KEY: field.level}
+    facts = {"role": role, "phase_field": field.phase_field, "generator": row["generator"], LEVEL_KEY: row["level"]}
     return ComputedStructureEntry(structure, row["energy_per_atom"] * len(structure), data=facts, entry_id=row["hash"])
 
 

@@ -40,6 +40,11 @@ class FieldHull:
         return int(self.probes["e_above_competing"].notna().sum())
 
     @property
+    def missing_competing(self) -> list[str]:
+        """Formulas of competing phases that have no energy: the hull may lie too high for want of them."""
+        return self.competing["formula"][self.competing["energy_per_atom"].isna()].tolist()
+
+    @property
     def n_competing(self) -> int:
         """Competing phases that have an energy."""
         return int(self.competing["energy_per_atom"].notna().sum())
@@ -103,11 +108,12 @@ def _competing_table(records: Sequence[CalculationRecord], above: dict[str, floa
             "reason": record.reason,
             "energy_per_atom": record.energy_per_atom,
             "e_above_hull": above.get(record.hash),
+            "level": record.level,
             "generator": record.generator,
             "structure": record.structure,
             "hash": record.hash,
         }
         for record in records
     ]
-    columns = ["formula", "state", "reason", "energy_per_atom", "e_above_hull", "generator", "structure", "hash"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["formula", "state", "reason", "energy_per_atom", "e_above_hull", "level", "generator", "structure"]
+    return pd.DataFrame(rows, columns=[*columns, "hash"])

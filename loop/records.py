@@ -72,8 +72,9 @@ class FieldRecord:
         cycle: The cycle that explored it.
         verdict: positive, filtered, undecided; open while calculations are missing.
         reason: One sentence that a chemist can check.
-        best_e_above_hull: Lowest distance of a probe from the hull of all entries, eV/atom; none without a probe.
-        best_e_above_competing: The same from the competing phases alone, eV/atom, signed: what the verdict rests on.
+        best_e_above_hull: Distance of the best probe from the hull of all entries, eV/atom; none without a probe.
+        best_e_above_competing: The same from the competing phases alone, eV/atom, signed: the lowest of all probes,
+            and what the verdict rests on.
         best_composition: Its formula.
         level: Identity of the level of theory.
         error_band: Known error of energies above the hull at this level, eV/atom.
@@ -82,7 +83,7 @@ class FieldRecord:
             energy_per_atom (all eV/atom), decomposition, competing_decomposition (dictionaries formula -> fraction of
             atoms), choice (why this composition), n_atoms, n_structures, generator, structure (pymatgen dictionary),
             max_force, cpu_s, hash, output.
-        competing: One row per competing phase: formula, state, reason, energy_per_atom, e_above_hull (eV/atom,
+        competing: One row per competing phase: formula, state, reason, level, energy_per_atom, e_above_hull (eV/atom,
             among the competing phases), generator, structure, hash.
     """
 

@@ -45,7 +45,7 @@ def decide(campaign: Campaign, approve: Sequence[str], veto: Sequence[str], add:
     states = campaign.proposal_states(cycle)
     decisions = [(_proposed(name, states), "approved") for name in _expand(approve, states)]
     decisions += [(_proposed(name, states), "vetoed") for name in _expand(veto, states)]
-    additions = [_new(name, states, campaign) for name in add]
+    additions = list(dict.fromkeys(_new(name, states, campaign) for name in add))
     for name, state in decisions:
         campaign.decide_proposal(cycle, name, state)
     for name in additions:
@@ -54,7 +54,7 @@ def decide(campaign: Campaign, approve: Sequence[str], veto: Sequence[str], add:
 
 def _cycle_under_review(campaign: Campaign) -> int:
     cycle = campaign.running_cycle()
-    if cycle is None or not campaign.proposal_states(cycle):
+    if cycle is None or not campaign.proposal_states(cycle) or campaign.ranking(cycle).empty:
         raise UserError(f"{campaign.folder} has no cycle that waits; `review: true` in the configuration makes them")
     return cycle
 
@@ -79,9 +79,12 @@ def _proposed(name: str, states: dict[str, str]) -> str:
 
 
 def _new(name: str, states: dict[str, str], campaign: Campaign) -> str:
-    field = _parse(name)
-    if field in states or any(verdict["phase_field"] == field for verdict in campaign.verdicts()):
-        raise UserError(f"{field} is proposed or explored already")
-    if len(PhaseField.parse(field).anions) < 1 or len(set(field.split("-"))) < 3:
-        raise UserError(f"{field} cannot be explored: it needs at least three different elements, an anion among them")
-    return field
+    try:
+        field = PhaseField.parse(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if str(field) in states or str(field) in campaign.settled_fields():
+        raise UserError(f"{field} is proposed, explored or vetoed already")
+    if len(set(field.elements)) != 4 or len(field.anions) < 2 or not field.cations:
+        raise UserError(f"{field} cannot be added: it needs four different elements, two of them anions, and a cation")
+    return str(field)

@@ -49,11 +49,13 @@ def run_in_folder(
             print(text)
 
 
-def explore_in_folder(folder: Path, config: Path | None, field: str, compositions: Path | None, display: Mode) -> None:
+def explore_in_folder(
+    folder: Path | None, config: Path | None, field: str, compositions: Path | None, display: Mode
+) -> None:
     """Explore one field in a folder of its own and make its report.
 
     Args:
-        folder: The campaign folder.
+        folder: The campaign folder; none for explore-FIELD.
         config: Configuration; as for `run_in_folder`.
         field: Such as ``Li-Sn-S-Cl``.
         compositions: Table of compositions to probe; none to choose them.
@@ -63,6 +65,7 @@ def explore_in_folder(folder: Path, config: Path | None, field: str, composition
     from loop.explore import explore_field, read_compositions, read_field
 
     phase_field = read_field(field)
+    folder = folder or Path(f"explore-{phase_field}")
     formulas = read_compositions(compositions, phase_field) if compositions else []
     settings = _settings(folder, config)
     _interruptible()
@@ -74,6 +77,7 @@ def explore_in_folder(folder: Path, config: Path | None, field: str, composition
     ):
         explore_field(campaign, phase_field, formulas, show)
         page = write_report(campaign)
+        campaign.database.set_meta(reported=str(campaign.completed_cycles()))
         show(Event("message", text=f"open {page}"))
 
 
@@ -90,6 +94,12 @@ def write_report(campaign: Campaign) -> Path:
     return build_report(campaign_record(campaign), campaign.folder / "report")
 
 
+def _report(campaign: Campaign) -> None:
+    """Make the report and record that it shows all cycles completed so far."""
+    write_report(campaign)
+    campaign.database.set_meta(reported=str(campaign.completed_cycles()))
+
+
 def _settings(folder: Path, config: Path | None) -> Settings | None:
     own = folder / "campaign.yaml"
     if config is not None:
@@ -98,13 +108,17 @@ def _settings(folder: Path, config: Path | None) -> Settings | None:
 
 
 def _run(campaign: Campaign, cycles: int, show: Display) -> int:
-    if campaign.completed_cycles() >= cycles:
+    done = campaign.completed_cycles()
+    if done >= cycles and campaign.database.meta("reported") == str(done):
         return 0
     _quieten_libraries()
     with _failures_told(campaign):
+        if done >= cycles:  # the last run was stopped before its report was whole
+            _report(campaign)
+            return 0
         from loop.cycle import run_campaign
 
-        return run_campaign(campaign, cycles, show, write_report)
+        return run_campaign(campaign, cycles, show, _report)
 
 
 @contextmanager

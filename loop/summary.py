@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
+
 from loop.campaign import Campaign
 from loop.field_hull import field_hull
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
@@ -37,6 +39,7 @@ def _cycle_record(campaign: Campaign, number: int) -> CycleRecord:
         n_candidates=row["n_candidates"],
         ranking=campaign.ranking(number),
         diagnostics=json.loads(row["diagnostics"]),
+        latent=pd.DataFrame(json.loads(row["latent"])),
         proposals=campaign.proposals(number),
         positives=tuple(v["phase_field"] for v in verdicts if v["verdict"] == "positive"),
         filtered=tuple(v["phase_field"] for v in verdicts if v["verdict"] == "filtered"),
@@ -47,7 +50,7 @@ def _cycle_record(campaign: Campaign, number: int) -> CycleRecord:
 
 
 def _field_records(campaign: Campaign) -> list[FieldRecord]:
-    proposed = campaign.database.query("SELECT cycle, phase_field FROM proposals ORDER BY cycle, position")
+    proposed = campaign.chosen_fields()
     verdicts = {verdict["phase_field"]: verdict for verdict in campaign.verdicts()}
     return [_field_record(campaign, row["cycle"], row["phase_field"], verdicts) for row in proposed]
 
@@ -63,7 +66,7 @@ def status(campaign: Campaign) -> dict[str, Any]:
     """What `loop status --json` prints; its keys are fixed."""
     calculations = campaign.calculations.table()
     verdicts = {v["phase_field"]: v for v in campaign.verdicts()}
-    proposed = campaign.database.query("SELECT cycle, phase_field, reason FROM proposals ORDER BY cycle, position")
+    proposed = campaign.chosen_fields()
     return {
         "name": campaign.settings.name,
         "cycles_completed": campaign.completed_cycles(),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def print_table(frame: pd.DataFrame) -> None:
     """A table as it is."""
     table = Table(*map(str, frame.columns))
     for row in frame.itertuples(index=False):
-        table.add_row(*("" if value is None else _short(value) for value in row))
+        table.add_row(*("" if value is None else escape(_short(value)) for value in row))
     Console(highlight=False).print(table)
 
 
@@ -54,7 +55,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     console = Console(highlight=False)
     table = Table("what", "", "found", "to do")
     for finding in findings:
-        table.add_row(finding.what, "yes" if finding.ok else "no", finding.found, finding.remedy)
+        table.add_row(finding.what, "yes" if finding.ok else "no", escape(finding.found), escape(finding.remedy))
     console.print(table)
 
 

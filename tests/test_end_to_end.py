@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,17 +22,21 @@ from loop.summary import campaign_record
 CONFIGURATION = """
 name: small salts
 candidates: {required: [Li], cations: [Na, K], anions: [Cl, Br, I]}
-probes: {compositions_per_field: 4, first_batch: 2, batch: 2, max_atoms: 8}
+probes: {compositions_per_field: 4, first_batch: 2, batch: 2, max_atoms: 12}
 """
 
 KILLS = 6  # random moments at which the driver is killed
 
 
-def loop(*arguments, check=True):
+def loop(*arguments, check=True, cwd=None):
     """The command line in a process of its own."""
-    environment = {**os.environ, "COLUMNS": "200"}
+    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": os.getcwd()}
     process = subprocess.run(
-        [sys.executable, "-m", "loop.cli", *map(str, arguments)], capture_output=True, text=True, env=environment
+        [sys.executable, "-m", "loop.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
     )
     if check and process.returncode:
         pytest.fail(f"loop {arguments} ended with {process.returncode}:\n{process.stdout}\n{process.stderr}")
@@ -45,6 +50,14 @@ def facts(folder):
 def verdicts(folder):
     keys = ("phase_field", "verdict", "best_composition", "best_e_above_hull", "best_e_above_competing")
     return [tuple(field[key] for key in keys) for field in facts(folder)["fields"]]
+
+
+def wait_for_outputs(folder, n, seconds=180):
+    """Wait until `n` more calculations are finished."""
+    wanted = len(list(folder.glob("*.json"))) + n
+    deadline = time.monotonic() + seconds
+    while len(list(folder.glob("*.json"))) < wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +118,9 @@ def test_the_export_holds_the_energies_of_the_page(undisturbed, tmp_path):
     entries = {entry.entry_id: entry for entry in loadfn(tmp_path / "entries.json")}
     assert len(entries) == facts(undisturbed)["calculations"]["done"]
     for field in record.fields:
-        diagram = PhaseDiagram([entries[h] for table in (field.probes, field.competing) for h in table["hash"]])
-        for row in field.probes.itertuples():
+        hashes = {h for table in (field.probes, field.competing) for h in table["hash"]}
+        diagram = PhaseDiagram([entry for h, entry in entries.items() if h in hashes])
+        for row in field.probes[field.probes["state"] == "done"].itertuples():
             assert diagram.get_e_above_hull(entries[row.hash]) == pytest.approx(row.e_above_hull, abs=1e-6)
     with connect(tmp_path / "structures.db") as database:
         assert database.count() == len(entries)
@@ -118,7 +132,17 @@ def test_the_export_holds_the_energies_of_the_page(undisturbed, tmp_path):
 def test_raw_outputs_are_one_jobflow_store(undisturbed):
     store = JobStore(JSONStore(sorted(map(str, (undisturbed / "outputs").glob("*.json")))))
     store.connect()
-    assert store.count() == facts(undisturbed)["calculations"]["done"]
+    assert store.count() == (Campaign.read(undisturbed).calculations.table()["output"] != "").sum()
+
+
+@pytest.mark.physics
+@pytest.mark.slow
+def test_a_campaign_in_a_relative_folder_finds_its_outputs(tmp_path):
+    (tmp_path / "salts.csv").write_text("composition\nLiNaClBr\n")
+    process = loop("explore", "Br-Cl-Na-Li", "--compositions", "salts.csv", cwd=tmp_path)
+    folder = tmp_path / "explore-Na-Li-Br-Cl"
+    assert facts(folder)["calculations"]["done"] >= 9, process.stdout  # four elements, four salts, one probe
+    assert facts(folder)["fields"][0]["best_composition"] == "NaLiBrCl"
 
 
 @pytest.mark.physics
@@ -126,13 +150,13 @@ def test_raw_outputs_are_one_jobflow_store(undisturbed):
 def test_changed_settings_are_refused_by_name(undisturbed):
     process = loop("run", "--dir", undisturbed, "--config", _changed(undisturbed), "--cycles", 3, check=False)
     assert process.returncode == 2
-    assert "probes.max_atoms was 8" in process.stderr
+    assert "probes.max_atoms was 12" in process.stderr
     assert facts(undisturbed)["cycles_completed"] == 2
 
 
 def _changed(folder):
     path = folder / "changed.yaml"
-    path.write_text(CONFIGURATION.replace("max_atoms: 8", "max_atoms: 6"))
+    path.write_text(CONFIGURATION.replace("max_atoms: 12", "max_atoms: 10"))
     return path
 
 
@@ -142,11 +166,15 @@ def test_killed_at_any_moment_it_ends_with_the_same_verdicts(undisturbed, tmp_pa
     (tmp_path / "campaign.yaml").write_text(CONFIGURATION)
     rng = random.Random(0)
     command = [sys.executable, "-m", "loop.cli", "run", "--dir", str(tmp_path), "--cycles", "2"]
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(1, 20))
+        wait_for_outputs(tmp_path / "outputs", kill)  # the first dies in training
+        time.sleep(rng.uniform(0, 3))
         process.send_signal(signal.SIGKILL)
         process.wait()
+    with sqlite3.connect(tmp_path / "campaign.db") as database:
+        attempts = dict(database.execute("SELECT state, COUNT(*) FROM attempts GROUP BY state").fetchall())
+    assert attempts.get("interrupted", 0) + attempts.get("running", 0) > 0
     finished = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "outputs").glob("*.json")}
     loop("run", "--dir", tmp_path, "--cycles", 2)
     assert verdicts(tmp_path) == verdicts(undisturbed)

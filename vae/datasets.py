@@ -86,6 +86,7 @@ def known_formulas(elements: Collection[str]) -> list[str]:
     return [formula for system in systems for formula in _formulas_by_system()[system]]
 
 
+@cache
 def known_systems() -> frozenset[frozenset[str]]:
     """Element sets of the bundled binary and ternary compounds."""
     return frozenset(frozenset(system.split("-")) for system in _formulas_by_system())

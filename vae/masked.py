@@ -15,6 +15,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from vae.calibration import N_UNLABELLED, Calibration, calibrate, random_fields
 from vae.datasets import known_systems
 from vae.descriptors import check_finite, element_descriptors
 from vae.masked_model import MaskedConfig, MaskedVAE, element_log_probabilities
@@ -30,12 +31,21 @@ from vae.training import (
     load_weights,
     save_checkpoint,
     seeded,
+    split,
     train,
 )
 
 TRAINING = TrainingConfig(
     epochs=80, batch_size=128, learning_rate=4e-3, weight_decay=1e-2, held_out=0.05, patience=80, one_cycle=True
 )
+
+
+PROBABILITY_MEANS = (
+    "reported rather than random unreported, among all fields M-M'-A-A' of the known elements; "
+    "not the chance that a synthesis succeeds"
+)
+#: Held-out known fields below which no probability is given.
+LEAST_TO_CALIBRATE = 10
 
 
 class MaskedRanker:
@@ -73,6 +83,7 @@ class MaskedRanker:
         self.training = training or TRAINING
         self.config = MaskedConfig(**model)
         self.trained_on = ""
+        self.calibration: Calibration | None = None
         self._members: list[MaskedVAE] = []
 
     def fit(self, known: Sequence[PhaseField], progress: Callable[[int, int], None] | None = None) -> Self:
@@ -94,6 +105,7 @@ class MaskedRanker:
             members.append(model)
         self._members = members
         self.trained_on = data_hash(known)
+        self.calibration = self._calibrate(fields)
         return self
 
     def score(self, fields: Sequence[PhaseField]) -> Scores:
@@ -103,6 +115,23 @@ class MaskedRanker:
             ValueError: If the ranker is not fitted, or a field has the wrong size or no descriptors.
         """
         return self.score_indices(self._indices(fields))
+
+    def probability(self, scores: np.ndarray) -> np.ndarray:
+        """Probability of being reported rather than random unreported, see `vae.calibration`."""
+        self._fitted()
+        return np.full(len(scores), np.nan) if self.calibration is None else self.calibration.probability(scores)
+
+    def explain(self, fields: Sequence[PhaseField], scores: Scores) -> dict[str, list[Any]]:
+        """Columns that a ranking shows beside the scores: probability, and how hard each element is to place."""
+        hardness = self.contributions(fields)
+        return {
+            "probability": self.probability(scores.mean).tolist(),
+            "hardest_element": [f.elements[i] for f, i in zip(fields, hardness.argmax(1), strict=True)],
+            "contributions": [
+                " ".join(f"{element}:{value:.2f}" for element, value in zip(f, row, strict=True))
+                for f, row in zip(fields, hardness, strict=True)
+            ],
+        }
 
     def score_indices(self, fields: Tensor) -> Scores:
         """As `score`, of element indices, shape (n, 4), each row in the order of `field_indices`."""
@@ -153,6 +182,8 @@ class MaskedRanker:
             "kl_per_latent_dimension": [round(float(v), 6) for v in kl],
             "reconstruction_r2": float(1 - placed.mean() / popularity.mean()),
             "collapsed": bool(kl.sum() < 0.01),
+            "probability_prior": self.calibration.prior if self.calibration else None,
+            "probability_means": PROBABILITY_MEANS,
             "in_words": _in_words(correlation, float(kl.sum())),
         }
 
@@ -169,6 +200,7 @@ class MaskedRanker:
             "columns": list(self.descriptors.columns),
             "descriptors": torch.tensor(self.descriptors.to_numpy()),
             "trained_on": self.trained_on,
+            "calibration": asdict(self.calibration) if self.calibration else None,
             "states": [member.state_dict() for member in self._fitted()],
         }
         save_checkpoint(path, self.name, content)
@@ -193,11 +225,25 @@ class MaskedRanker:
             **content["config"],
         )
         ranker.trained_on = content["trained_on"]
+        ranker.calibration = Calibration(**content["calibration"]) if content["calibration"] else None
         for state in content["states"]:
             model = ranker._new_model(state["memory"]).to(device())
             load_weights(model, state, path)
             ranker._members.append(model)
         return ranker
+
+    def _calibrate(self, fields: Tensor) -> Calibration | None:
+        """On the fields that each member held out: neither its weights nor, here, its memory knows them."""
+        reported, unlabelled = [], []
+        other = random_fields(fields, N_UNLABELLED, self.seed)
+        for i, member in enumerate(self._members):
+            _, kept = split(len(fields), self.training.held_out, self.seed + 1000 * i)
+            generator = torch.Generator().manual_seed(self.seed)
+            reported.append(field_scores(member, fields[kept], self.context_weights, generator, 1, own=kept)[0])
+            unlabelled.append(field_scores(member, other, self.context_weights, generator, 1)[0])
+        if sum(map(len, reported)) < LEAST_TO_CALIBRATE or not len(other):
+            return None
+        return calibrate(np.concatenate(reported), np.concatenate(unlabelled), fields)
 
     def _fitted(self) -> list[MaskedVAE]:
         if not self._members:

@@ -29,7 +29,12 @@ def hide(fields: Tensor, visible: Sequence[int]) -> Tensor:
 
 @torch.no_grad()
 def reconstruct(
-    model: MaskedVAE, fields: Tensor, visible: Sequence[int], generator: torch.Generator | None, n_passes: int
+    model: MaskedVAE,
+    fields: Tensor,
+    visible: Sequence[int],
+    generator: torch.Generator | None,
+    n_passes: int,
+    own: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Log probabilities of all four elements given the visible ones, nats, shape (n_fields, 4), pass by pass.
 
@@ -39,13 +44,17 @@ def reconstruct(
         visible: Positions that are visible.
         generator: Draws latent points; without one the latent mean is decoded.
         n_passes: Latent points per context.
+        own: Row of the memory that each field must not see, its own, shape (n_fields,).
     """
-    contexts, where = _distinct(hide(fields, visible), len(model.descriptors))
+    contexts, where = hide(fields, visible), torch.arange(len(fields))
+    if own is None:
+        contexts, where = _distinct(contexts, len(model.descriptors))
     home = model.descriptors.device
     tables: list[list[Tensor]] = [[] for _ in range(n_passes)]
-    for chunk in contexts.to(home).split(_CHUNK):
+    for start in range(0, len(contexts), _CHUNK):
+        chunk = contexts[start : start + _CHUNK].to(home)
         mean, log_variance = model.encode(chunk)
-        evidence = model.evidence(chunk)
+        evidence = model.evidence(chunk, None if own is None else own[start : start + _CHUNK].to(home))
         for table in tables:
             z = mean if generator is None else draw(mean, log_variance, generator)
             table.append(model.log_probabilities(chunk, z, evidence).cpu())
@@ -54,7 +63,12 @@ def reconstruct(
 
 
 def field_scores(
-    model: MaskedVAE, fields: Tensor, weights: Sequence[float], generator: torch.Generator, n_passes: int
+    model: MaskedVAE,
+    fields: Tensor,
+    weights: Sequence[float],
+    generator: torch.Generator,
+    n_passes: int,
+    own: Tensor | None = None,
 ) -> np.ndarray:
     """Negative log-likelihoods of hidden elements, nats, shape (n_passes, n_fields).
 
@@ -64,13 +78,14 @@ def field_scores(
         weights: Of the contexts with 0, 1, 2 and 3 visible elements.
         generator: Draws latent points.
         n_passes: Latent points per context.
+        own: Row of the memory that each field must not see, its own, shape (n_fields,).
     """
     total = torch.zeros(n_passes, len(fields))
     for n_visible, weight in enumerate(weights):
         patterns = list(combinations(range(4), n_visible)) if weight else []
         for visible in patterns:
             hidden = [i for i in range(4) if i not in visible]
-            for i, log_p in enumerate(reconstruct(model, fields, visible, generator, n_passes)):
+            for i, log_p in enumerate(reconstruct(model, fields, visible, generator, n_passes, own)):
                 # As if all four were hidden, so that contexts of every size weigh the same.
                 total[i] -= weight * 4 * log_p[:, hidden].mean(1) / len(patterns)
     return total.numpy()

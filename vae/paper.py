@@ -135,6 +135,10 @@ class PaperRanker:
             "in_words": _in_words(collapsed, correlation),
         }
 
+    def explain(self, fields: Sequence[PhaseField], scores: Scores) -> dict[str, list[Any]]:
+        """Nothing: a norm of descriptors has no reasons."""
+        return {}
+
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, descriptors and the hash of the training list."""
         content = {

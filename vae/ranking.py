@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from vae.datasets import known_systems
 from vae.phase_fields import PhaseField
 
 #: How many of the nearest known fields a ranking names.
@@ -47,6 +49,9 @@ class Ranker(Protocol):
     def diagnostics(self, fields: Sequence[PhaseField], scores: Scores) -> dict[str, Any]:
         """What the ranker knows about itself, plain JSON, with a sentence under ``in_words``."""
 
+    def explain(self, fields: Sequence[PhaseField], scores: Scores) -> dict[str, list[Any]]:
+        """Further columns of the ranking, one value per field."""
+
     def save(self, path: str | Path) -> None:
         """Write a checkpoint."""
 
@@ -61,12 +66,16 @@ class Ranking:
 
     Attributes:
         table: One row per candidate, sorted by ``rank``: phase_field, rank (1 = lowest score = most promising),
-            score, score_std, nearest_known, novelty (distance to the nearest known field).
+            score, score_std, nearest_known (nearest first), novelty (distance to the nearest), known_ternaries and
+            known_binaries (of the field's four and six, in the bundled list), and from the masked ranker probability,
+            hardest_element and contributions (nats, how hard each element is to place beside the others).
         diagnostics: The ranker's account of itself, plain JSON.
+        latent: Two principal components of the ranker's space: phase_field, kind (known or candidate), x, y.
     """
 
     table: pd.DataFrame
     diagnostics: dict[str, Any]
+    latent: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def make_ranker(name: Literal["masked", "paper"] = "masked", seed: int = 0, **settings: Any) -> Ranker:
@@ -105,9 +114,10 @@ def rank(ranker: Ranker, candidates: Sequence[PhaseField], known: Sequence[Phase
         raise ValueError("no candidates: there is no phase field to rank")
     if not known:
         raise ValueError("no known phase fields: the nearest known field cannot be named")
-    unique = list(dict.fromkeys(candidates))
+    unique, reported = list(dict.fromkeys(candidates)), list(dict.fromkeys(known))
     scores = ranker.score(unique)
-    nearest, distances = _nearest(ranker, unique, list(dict.fromkeys(known)))
+    here, there = ranker.coordinates(unique), ranker.coordinates(reported)
+    nearest, distances = _nearest(unique, here, reported, there)
     table = pd.DataFrame(
         {
             "phase_field": [str(phase_field) for phase_field in unique],
@@ -116,22 +126,43 @@ def rank(ranker: Ranker, candidates: Sequence[PhaseField], known: Sequence[Phase
             "score_std": scores.std,
             "nearest_known": nearest,
             "novelty": distances,
+            "known_ternaries": [_known_subfields(phase_field, 3) for phase_field in unique],
+            "known_binaries": [_known_subfields(phase_field, 2) for phase_field in unique],
+            **ranker.explain(unique, scores),
         }
     )
     # Equal scores: in the order of the names, so that the order of the input does not matter.
     table = table.sort_values(["score", "phase_field"], kind="stable", ignore_index=True)
     table["rank"] = np.arange(1, len(table) + 1)
-    return Ranking(table, ranker.diagnostics(unique, scores))
+    return Ranking(table, ranker.diagnostics(unique, scores), _latent_map(unique, here, reported, there))
 
 
-def _nearest(ranker: Ranker, candidates: list[PhaseField], known: list[PhaseField]) -> tuple[list[str], np.ndarray]:
+def _known_subfields(phase_field: PhaseField, size: int) -> str:
+    """The binaries or ternaries of a field in which the bundled list has a compound, joined by spaces."""
+    subsets = combinations(dict.fromkeys(phase_field), size)
+    return " ".join("-".join(subset) for subset in subsets if frozenset(subset) in known_systems())
+
+
+def _latent_map(
+    candidates: list[PhaseField], here: np.ndarray, known: list[PhaseField], there: np.ndarray
+) -> pd.DataFrame:
+    points = np.vstack([there, here])
+    points = points - points.mean(0)
+    plane = points @ np.linalg.svd(points, full_matrices=False)[2][:2].T
+    names = [str(phase_field) for phase_field in [*known, *candidates]]
+    kinds = ["known"] * len(known) + ["candidate"] * len(candidates)
+    return pd.DataFrame({"phase_field": names, "kind": kinds, "x": plane[:, 0], "y": plane[:, 1]})
+
+
+def _nearest(
+    candidates: list[PhaseField], here: np.ndarray, known: list[PhaseField], there: np.ndarray
+) -> tuple[list[str], np.ndarray]:
     """Names of the nearest known fields, joined by spaces, and the distance to the first of them.
 
     A candidate that is itself known is not its own neighbour, so that its novelty is that of the others.
     """
     n_neighbours = min(N_NEAREST + 1, len(known))
-    tree = cKDTree(ranker.coordinates(known))
-    distances, indices = tree.query(ranker.coordinates(candidates), k=list(range(1, n_neighbours + 1)))
+    distances, indices = cKDTree(there).query(here, k=list(range(1, n_neighbours + 1)))
     names, novelty = [], []
     for phase_field, row, found in zip(candidates, distances, indices, strict=True):
         others = [(known[i], d) for i, d in zip(found, row, strict=True) if known[i] != phase_field][:N_NEAREST]

@@ -65,10 +65,9 @@ def train(
     Returns:
         The loss on the held-out rows, epoch by epoch.
     """
+    learned, kept = split(len(rows), config.held_out, seed)
+    training, held_out = rows[learned], rows[kept]
     with seeded(seed) as generator:
-        order = torch.randperm(len(rows), generator=generator)
-        n_held_out = max(1, int(config.held_out * len(rows)))
-        held_out, training = rows[order[:n_held_out]], rows[order[n_held_out:]]
         optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         schedule = _schedule(optimizer, config, len(training))
         history: list[float] = []
@@ -90,6 +89,13 @@ def train(
         model.load_state_dict(best)
         model.eval()
         return history
+
+
+def split(n_rows: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Which rows `train` learns from, and which it holds out (at least one)."""
+    order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed))
+    n_held_out = max(1, int(held_out * n_rows))
+    return order[n_held_out:], order[:n_held_out]
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from vae import baselines
 from vae.datasets import KnownFields
 from vae.descriptors import element_descriptors
-from vae.masked import field_indices
+from vae.masked import MaskedRanker, field_indices
 from vae.phase_fields import PhaseField
-from vae.ranking import make_ranker
+from vae.ranking import Ranker, make_ranker
 
 METHODS = ("masked", "paper", "popularity", "pairs", "triples", "neighbours", "boosted trees")
 KINDS = ("uniform", "popularity-matched", "anion-matched", "twins removed")
@@ -172,7 +172,7 @@ class _Task:
         n = len(self.elements)
         if method in ("masked", "paper"):
             ranker = make_ranker(method, seed=seed, **settings).fit(self._fields(training))  # type: ignore[arg-type]
-            return lambda rows: ranker.score(self._fields(rows)).mean
+            return _RankerScorer(ranker, self._fields)
         if method == "popularity":
             return baselines.popularity(training, n)
         if method in ("pairs", "triples"):
@@ -183,7 +183,7 @@ class _Task:
 
     def measure(
         self, scorer: baselines.Scorer, training: np.ndarray, held_out: np.ndarray
-    ) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Metrics against each kind of unlabelled fields, and the scores against the uniform ones."""
         positives = scorer(held_out)
         scores = {kind: scorer(rows) for kind, rows in self.unlabelled.items()}
@@ -192,7 +192,12 @@ class _Task:
         alone = ~self.has_twin(self.unlabelled["uniform"], training)
         if 0 < has_twin.sum() < len(has_twin):
             measured.append({"against": "twins removed", **metrics(positives[~has_twin], scores["uniform"][alone])})
-        curve = {"held_out": positives.round(5).tolist(), "uniform": scores["uniform"].round(5).tolist()}
+        curve: dict[str, Any] = {
+            "held_out": positives.round(5).tolist(),
+            "uniform": scores["uniform"].round(5).tolist(),
+        }
+        if isinstance(scorer, _RankerScorer):
+            curve |= scorer.probabilities(positives, scores["uniform"])
         return measured, curve
 
     def has_twin(self, rows: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -230,6 +235,27 @@ class _Task:
 
     def _fields(self, rows: np.ndarray) -> list[PhaseField]:
         return [PhaseField(tuple(self.elements[i] for i in row)) for row in rows.tolist()]
+
+
+class _RankerScorer:
+    """A fitted ranker as a scorer of element indices."""
+
+    def __init__(self, ranker: Ranker, fields: Callable[[np.ndarray], list[PhaseField]]) -> None:
+        self.ranker, self.fields = ranker, fields
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return self.ranker.score(self.fields(rows)).mean
+
+    def probabilities(self, held_out: np.ndarray, uniform: np.ndarray) -> dict[str, Any]:
+        """What a calibrated ranker says of scores, for the figure of its calibration."""
+        if not isinstance(self.ranker, MaskedRanker) or self.ranker.calibration is None:
+            return {}
+        given = self.ranker.calibration.probability
+        return {
+            "probability_held_out": given(held_out).round(6).tolist(),
+            "probability_uniform": given(uniform).round(6).tolist(),
+            "prior": self.ranker.calibration.prior,
+        }
 
 
 def _group(symbol: str) -> str:

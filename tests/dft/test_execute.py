@@ -37,7 +37,7 @@ def test_a_failure_has_its_reason_and_no_value_of_another():
         good, bad = executor.run([Task("good", double, (1,)), Task("bad", fail)])
     assert good.value["twice"] == 2
     assert bad.value is None
-    assert bad.reason == "ValueError: sulphur is missing"
+    assert bad.reason == "sulphur is missing"
     assert not bad.blameless
 
 
@@ -48,8 +48,13 @@ def test_a_full_disk_is_not_the_fault_of_the_task():
     assert outcome.value is None
 
 
+def slow_double(x):
+    time.sleep(1.5)
+    return double(x)
+
+
 def test_a_task_that_kills_its_workers_fails_alone():
-    tasks = [Task("deadly", die), *(Task(str(x), double, (x,)) for x in range(4))]
+    tasks = [Task("0", slow_double, (0,)), Task("deadly", die), *(Task(str(x), slow_double, (x,)) for x in range(1, 4))]
     with LocalExecutor(2) as executor:
         outcomes = {o.key: o for o in executor.run(tasks)}
     assert outcomes["deadly"].reason == "its worker process died twice (killed, or out of memory)"

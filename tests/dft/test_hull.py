@@ -56,8 +56,10 @@ def test_the_hull_does_not_depend_on_the_zero_of_energy(competing):
 
 
 def test_a_missing_reference_is_named(competing):
+    labelled = [ComputedEntry(e.composition, e.energy, data={LEVEL_KEY: "chgnet"}) for e in competing]
+    tin = ComputedEntry("SnCl2", -4.0, data={LEVEL_KEY: "chgnet"})
     with pytest.raises(ValueError, match=r"no elemental reference entry for \['Sn'\] at level chgnet"):
-        build_phase_diagram([*competing, PDEntry(Composition("SnCl2"), -4.0)], level="chgnet")
+        build_phase_diagram([*labelled, tin], level="chgnet")
 
 
 def test_levels_of_theory_do_not_mix():
@@ -67,6 +69,17 @@ def test_levels_of_theory_do_not_mix():
     ]
     with pytest.raises(ValueError, match=r"one hull, one level of theory: entries at \['chgnet', 'vasp-pbe'\]"):
         build_phase_diagram(entries)
+
+
+def test_an_entry_without_a_level_does_not_join_those_with_one(competing):
+    with pytest.raises(ValueError, match=r"entries at \['chgnet', 'no stated level'\] cannot be mixed"):
+        build_phase_diagram([*competing, ComputedEntry("Li", 0.0, data={LEVEL_KEY: "chgnet"})])
+
+
+def test_entries_of_another_level_than_asked_for_are_refused():
+    entries = [ComputedEntry(element, 0.0, data={LEVEL_KEY: "chgnet"}) for element in ("Li", "Cl")]
+    with pytest.raises(ValueError, match=r"entries at \['chgnet', 'vasp-pbe'\] cannot be mixed"):
+        build_phase_diagram(entries, level="vasp-pbe")
 
 
 def test_an_energy_that_is_no_number_is_named(competing):

@@ -96,7 +96,7 @@ def test_survivors_are_the_lowest_and_start_the_next_level():
     ("spoilt", "state", "reason"),
     [
         ((-3.0, 2.5, True), "rejected", "volume changed by a factor of 2.50"),
-        ((-3.0, 1.0, False), "unconverged", "force limit not reached"),
+        ((-3.0, 1.0, False), "unconverged", "force limit, cell included, not reached"),
         (RuntimeError("the engine broke"), "failed", "RuntimeError: the engine broke"),
         ((float("nan"), 1.0, True), "failed", "energy or forces are not numbers"),
     ],

@@ -1,3 +1,4 @@
+import json
 import sqlite3
 
 import pandas as pd
@@ -56,13 +57,16 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 
 
 def test_changed_settings_are_refused_by_name_until_accepted(tmp_path):
-    with Campaign.drive(tmp_path, Settings()):
-        pass
     changed = Settings(seed=5)
+    with Campaign.drive(tmp_path, changed):
+        pass
+    with Campaign.drive(tmp_path, Settings()) as campaign:  # nothing has been computed: any change is welcome
+        plan(campaign, "aa")
     with pytest.raises(UserError, match=r"seed was 0 when .* is now 5"), Campaign.drive(tmp_path, changed):
         pass
     with Campaign.drive(tmp_path, changed, accept_changes=True) as campaign:
         assert campaign.settings.seed == 5
+        assert json.loads(campaign.database.meta("settings_until_cycle_0"))["seed"] == 0
 
 
 def test_only_a_done_calculation_has_an_energy(campaign):
@@ -109,6 +113,9 @@ def test_a_ranking_comes_back_as_it_was(campaign):
 
 def test_a_write_that_fails_is_undone_whole(campaign):
     campaign.record_proposals(1, {"Li-Sn-S-Cl": "rank 1"})
+    sql = "INSERT INTO proposals (cycle, position, phase_field, reason) VALUES (?, ?, ?, ?)"
+    rows = [(2, 1, "Li-Al-O-F", "rank 1"), (1, 1, "Li-Al-O-F", "rank 1")]  # the second stands there already
     with pytest.raises(sqlite3.IntegrityError):
-        campaign.record_proposals(1, {"Li-Al-O-F": "rank 1"})
+        campaign.database.write_many(sql, rows)
     assert campaign.proposals(1) == {"Li-Sn-S-Cl": "rank 1"}
+    assert campaign.proposals(2) == {}

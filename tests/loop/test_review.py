@@ -39,6 +39,20 @@ def test_a_field_that_was_not_proposed_is_named_and_nothing_is_recorded(campaign
     assert set(campaign.proposal_states(1).values()) == {"proposed"}
 
 
+@pytest.mark.parametrize("field", ["Li-S-Cl", "S-O-Cl-F", "Li-Sn-Al-Cl", "Li-Li-S-Cl"])
+def test_a_field_that_no_ranker_could_learn_from_is_not_added(campaign, field):
+    with pytest.raises(UserError, match="cannot be added: it needs four different elements"):
+        decide(campaign, approve=[], veto=[], add=[field])
+
+
+def test_a_cycle_whose_fields_are_all_vetoed_takes_others(campaign):
+    decide(campaign, approve=[], veto=["all"], add=[])
+    assert campaign.proposals(1) == {}
+    campaign.record_proposals(1, {"Li-Y-S-I": "rank 3"})
+    assert list(campaign.proposals(1)) == ["Li-Y-S-I"]
+    assert [row["phase_field"] for row in campaign.chosen_fields()] == ["Li-Y-S-I"]
+
+
 def test_no_cycle_waits(tmp_path):
     with Campaign.drive(tmp_path, Settings()) as campaign, pytest.raises(UserError, match="has no cycle that waits"):
         proposals_table(campaign)

@@ -1,0 +1,143 @@
+"""Known phase fields of the user's own: formulas, a folder of CIFs, an ICSD export, the Materials Project."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from vae.datasets import KnownFields, field_from_formula
+from vae.phase_fields import PhaseField
+
+#: Names of the column that holds a formula, in ICSD exports and elsewhere; the first that is there counts.
+FORMULA_COLUMNS = ("formula", "StructuredFormula", "StructFormula", "SumFormula", "pretty_formula", "composition")
+_Entry = tuple[str, Mapping[str, float] | None]
+
+
+def from_formulas(path: str | Path) -> KnownFields:
+    """Fields of the formulas in a CSV file, such as an export of the ICSD.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If no column holds formulas, or no formula has a quaternary field with two anions.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: give a CSV file with a column of formulas")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is no CSV file with a column of formulas: {error}") from None
+    column = next((name for name in FORMULA_COLUMNS if name in table), None)
+    if column is None:
+        raise ValueError(f"{path} has no column of formulas (one of {list(FORMULA_COLUMNS)}), only {list(table)[:8]}")
+    return collect(((formula, None) for formula in table[column]), str(path), "not stated")
+
+
+def from_cifs(folder: str | Path) -> KnownFields:
+    """Fields of the crystal structures in a folder of CIF files, with their oxidation states where they give some.
+
+    An element that a file holds in two oxidation states, one of them negative, counts with their mean.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it holds no CIF file, or none with a quaternary field with two anions.
+    """
+    files = sorted(Path(folder).rglob("*.cif"))
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder} does not exist: give a folder of CIF files")
+    if not files:
+        raise ValueError(f"{folder} holds no file that ends in .cif")
+    return collect(map(_read_cif, files), str(folder), "not stated")
+
+
+def from_materials_project(cache: str | Path, api_key: str | None = None) -> KnownFields:
+    """Fields of all quaternary entries of the Materials Project; asked once, then read from the cache.
+
+    Args:
+        cache: A JSON file with formulas and the version of the database; written if absent.
+        api_key: By default the environment's ``MP_API_KEY``.
+
+    Raises:
+        ImportError: If mp-api is not installed.
+        ValueError: If there is neither a cache nor a key, or the cache cannot be read.
+    """
+    cache = Path(cache)
+    if not cache.is_file():
+        key = api_key or os.environ.get("MP_API_KEY", "")
+        if not key:
+            raise ValueError(f"no Materials Project key: set MP_API_KEY, or put a cache at {cache}")
+        _download(cache, key)
+    try:
+        content = json.loads(cache.read_text())
+        formulas, database = content["formulas"], content["database_version"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{cache} is no cache of Materials Project formulas; remove it to ask again") from error
+    source = f"Materials Project, database {database}, doi 10.1063/1.4812323"
+    return collect(((formula, None) for formula in formulas), source, "CC-BY 4.0")
+
+
+def collect(entries: Iterable[_Entry], source: str, licence: str) -> KnownFields:
+    """Fields of formulas with or without oxidation states; what is dropped is counted by reason.
+
+    Raises:
+        ValueError: If nothing is left.
+    """
+    fields: list[PhaseField] = []
+    dropped: Counter[str] = Counter()
+    for formula, states in entries:
+        try:
+            phase_field, reason = field_from_formula(formula, states)
+        except ValueError:
+            phase_field, reason = None, "no readable formula"
+        if phase_field is None:
+            dropped[reason] += 1
+        else:
+            fields.append(phase_field)
+    if not fields:
+        counts = ", ".join(f"{count} {reason}" for reason, count in dropped.most_common(3)) or "it is empty"
+        raise ValueError(f"{source} yields no quaternary field with two anions: {counts}")
+    repeated = len(fields) - len(set(fields))
+    return KnownFields(tuple(fields), source, licence, dict(dropped) | ({"duplicate": repeated} if repeated else {}))
+
+
+def _read_cif(path: Path) -> _Entry:
+    """Formula and mean oxidation states of a CIF file; an unreadable file yields an unreadable formula."""
+    from pymatgen.io.cif import CifParser
+
+    try:
+        structure = CifParser(path, occupancy_tolerance=10).parse_structures(primitive=False)[0]
+    except Exception:  # pymatgen raises many kinds on damaged files
+        return "", None
+    composition = structure.composition
+    charges: dict[str, float] = {}
+    for species, amount in composition.items():
+        state = getattr(species, "oxi_state", None)
+        if state is None:
+            return composition.element_composition.reduced_formula, None
+        symbol = species.symbol
+        charges[symbol] = charges.get(symbol, 0.0) + state * amount
+    amounts = composition.element_composition.get_el_amt_dict()
+    states = {symbol: charge / amounts[symbol] for symbol, charge in charges.items()}
+    return composition.element_composition.reduced_formula, states
+
+
+def _download(cache: Path, key: str) -> None:
+    try:
+        from mp_api.client import MPRester
+    except ImportError as error:
+        raise ImportError("the Materials Project needs mp-api: pip install 'phaseloop[mp]'") from error
+    with MPRester(key) as rester:
+        documents = rester.materials.summary.search(num_elements=4, fields=["formula_pretty"])
+        content = {
+            "database_version": rester.get_database_version(),
+            "formulas": sorted({document.formula_pretty for document in documents}),
+        }
+    # Only a complete answer becomes the cache.
+    partial = cache.with_suffix(".partial")
+    partial.write_text(json.dumps(content))
+    partial.replace(cache)
