@@ -22,7 +22,7 @@ from loop.report import interpolation
 from loop.report.canvas import CONTOURS, caption_lines, draw_bar, dress, lay_out, legend_of, write_caption
 from loop.report.formulas import mathtext
 from loop.report.geometry import Geometry, geometry_of
-from loop.report.labels import BACKING, place_labels
+from loop.report.labels import place_labels
 from loop.report.line_map import draw_line
 from loop.report.points import MapNote, MapPoint, Placed
 from loop.report.styles import NEW_PHASE, Style, ground, style
@@ -88,9 +88,9 @@ def draw_hull_map(
         _draw_ground(axes, unique, lowest, surface, colour_map, scale)
         _draw_tie_lines(axes, tie_lines(points, geometry), geometry)
         _draw_tripods(axes, unique, sizes)
-        _draw_marks(axes, marked, sizes, magenta)
         figure.draw_without_rendering()
-        _draw_known(axes, shown, marked, geometry, sizes)
+        taken = _draw_marks(axes, marked, geometry, sizes, magenta)
+        _draw_known(axes, shown, taken, geometry, sizes)
     draw_bar(figure, bar, colour_map, scale, bool(lowest.max() > _SCALE_LIMIT), sizes)
     write_caption(figure, legend_of(mark, field), caption, sizes, magenta)
     return figure
@@ -236,20 +236,28 @@ def _draw_tripods(axes: Axes, places: np.ndarray, sizes: Style) -> None:
     tripods.set_path_effects([withStroke(linewidth=2.4 * sizes.line * shrink, foreground="white", alpha=0.75)])
 
 
-def _draw_marks(axes: Axes, marked: Sequence[tuple[str, tuple[float, float]]], sizes: Style, colour: str) -> None:
-    for letter, (_, (x, y)) in zip(ascii_lowercase, marked, strict=False):
+def _draw_marks(
+    axes: Axes, marked: Sequence[tuple[str, tuple[float, float]]], geometry: Geometry, sizes: Style, colour: str
+) -> list[Bbox]:
+    """New phases with their letters; the boxes that they take up."""
+    if not marked:
+        return []
+    places = np.array([place for _, place in marked])
+    for letter, (x, y) in zip(ascii_lowercase, places, strict=False):
         look: dict[str, Any] = {"color": colour, "ms": 1.8 * sizes.tripod, "mew": 2.2 * sizes.line, "zorder": 7}
         (tripod,) = Axes.plot(axes, [x], [y], "1", clip_on=False, gid=f"mark-{letter}", **look)
         tripod.set_path_effects([withStroke(linewidth=4.4 * sizes.line, foreground="white")])
-        offset = (0.75 * sizes.font, 0.35 * sizes.font)
-        text = axes.annotate(letter, (x, y), xytext=offset, textcoords="offset points", color=colour, zorder=9)
-        text.set(fontsize=1.15 * sizes.font, weight="bold", bbox=BACKING)
+    taken = _boxes(axes, places, 0.7 * sizes.tripod * _pixels(axes))
+    letters = ascii_lowercase[: len(marked)]
+    bold = {"color": colour, "weight": "bold"}
+    labels = place_labels(axes, places, letters, 1.15 * sizes.font, taken, frame=geometry.frame, look=bold)
+    return [*taken, *(label.get_window_extent() for label in labels if label.get_visible())]
 
 
 def _draw_known(
     axes: Axes,
     shown: Sequence[Placed],
-    marked: Sequence[tuple[str, tuple[float, float]]],
+    taken: Sequence[Bbox],
     geometry: Geometry,
     sizes: Style,
 ) -> None:
@@ -267,7 +275,7 @@ def _draw_known(
     corners = set(geometry.parts) if geometry.kind == "triangle" else set()
     texts = [mathtext(", ".join(name for name in names if name not in corners)) for names in by_place.values()]
     pixels = _pixels(axes)
-    keep = [*_boxes(axes, places, 0.42 * sizes.tripod * pixels), *_mark_boxes(axes, marked, sizes)]
+    keep = [*_boxes(axes, places, 0.42 * sizes.tripod * pixels), *taken]
     tripods = _boxes(axes, np.array([place for _, place in shown]), 0.35 * sizes.tripod * pixels)
     rather = tripods if len(tripods) < 1000 else ()
     place_labels(axes, places, texts, 0.92 * sizes.font, keep, rather, geometry.frame)
@@ -280,9 +288,3 @@ def _pixels(axes: Axes) -> float:
 
 def _boxes(axes: Axes, places: np.ndarray, radius: float) -> list[Bbox]:
     return [Bbox([centre - radius, centre + radius]) for centre in axes.transData.transform(places)]
-
-
-def _mark_boxes(axes: Axes, marked: Sequence[tuple[str, tuple[float, float]]], sizes: Style) -> list[Bbox]:
-    reach = 1.6 * sizes.font * _pixels(axes)
-    centres = [axes.transData.transform(place) for _, place in marked]
-    return [Bbox([(x - 0.6 * reach, y - 0.7 * reach), (x + reach, y + 0.9 * reach)]) for x, y in centres]

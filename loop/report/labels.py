@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +27,7 @@ def place_labels(
     keep_free: Sequence[Bbox] = (),
     rather_free: Sequence[Bbox] = (),
     frame: tuple[np.ndarray, float] = (np.zeros(2), 1.0),
+    look: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Text]:
     """Write each text near its place, clear of the others, of `keep_free` and of the edge of the axes.
 
@@ -37,6 +40,7 @@ def place_labels(
         size: Font size in points.
         keep_free: Boxes in display coordinates that no label may cover.
         frame: Origin and side of the square that holds the places, in data coordinates.
+        look: Further properties of the text, such as its colour.
         rather_free: Boxes that a label covers only if it finds no other room within a short distance.
 
     Returns:
@@ -47,7 +51,7 @@ def place_labels(
     inside = axes.get_window_extent()
     for place, text in zip(places, texts, strict=True):
         label = axes.annotate(text, place, xytext=(0, 0), textcoords="offset points", fontsize=size, zorder=8)
-        label.set_bbox(BACKING)
+        label.set(bbox=BACKING, **look)
         directions = _directions(*(np.asarray(place) - frame[0]) / frame[1])
         free = (
             _try(label, directions, _DISTANCES[:3], [*taken, *rather_free], inside)
