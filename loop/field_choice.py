@@ -63,7 +63,8 @@ def diverse_batch(elements: Sequence[Sequence[str]], worth: np.ndarray, n: int, 
     """
     most = max(1, ceil(TWINS * n))
     seen: Counter[tuple[str, ...]] = Counter()
-    chosen, twins = [], []
+    chosen: list[int] = []
+    twins: list[int] = []
     order = np.argsort(-worth, kind="stable")
     for i in order[allowed[order]]:
         if len(chosen) == n:
