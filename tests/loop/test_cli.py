@@ -159,3 +159,16 @@ def test_simulate_says_what_is_wrong(field_table, csv):
     refused(loop("simulate", bare, "--field", "Li-Sn-S-Cl"), "elemental reference")
     no_energy = csv("nan.csv", field_table.read_text() + "Li7SnS5Cl,nan\n")
     refused(loop("simulate", no_energy, "--field", "Li-Sn-S-Cl"), "nan", "row 15")
+
+
+def test_simulate_replays_the_choice_of_fields(csv, tmp_path):
+    known = [f"{a}-{m}-S-Cl" for a in ("Li", "Na", "K") for m in ("Mg", "Al", "Sn", "Zr")]
+    train = csv("train.csv", "\n".join(["phase_field", *known]) + "\n")
+    table = csv("table.csv", "formula,e_above_hull\nLiMgSBr,0.01\nLiMgSBr2,0.4\nNaAlSBr2,0.5\n")
+    out = tmp_path / "out.json"
+    options = ("--cycles", 2, "--batch", 5, "--anion-pairs", "S-Cl, S-Br", "--json", out)
+    process = loop("simulate", "--fields", table, "--train", train, *options)
+    assert process.returncode == 0, process.stderr
+    runs = json.loads(out.read_text())["runs"]
+    assert [(run["feedback"], run["evaluated"], len(run["found"])) for run in runs] == [(False, 10, 2), (True, 10, 2)]
+    refused(loop("simulate", "--fields", table, "--train", train, "--strategy", "hull"), "'hull'", "across fields")
