@@ -113,26 +113,80 @@ def status(
 
 @app.command()
 def rank(
-    candidates: Annotated[Path, typer.Option(metavar="CSV", help="Fields to rank, in a column `phase_field`.")],
     out: Annotated[Path, typer.Option(metavar="CSV", help="Where the ranking goes.")],
+    candidates: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Fields to rank, in a column `phase_field`.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Rank every quaternary field of the known elements instead.")
+    ] = False,
     train: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Known fields, in a column `phase_field`; default: the bundled list."),
     ] = None,
     ranker: Annotated[str, typer.Option(metavar="NAME", help="masked, or paper: the published VAE.")] = "masked",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
+    latent_map: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Draw known and candidate fields in the latent space.")
+    ] = None,
 ) -> None:
     """Rank candidate phase fields by how well they fit the known ones; rank 1 is the most promising."""
-    from loop.ranking import rank_files
+    from loop.ranking import rank_every_field, rank_files
+    from loop.tables import print_diagnostics
 
+    if everything == (candidates is not None):
+        raise UserError("give either --candidates CSV or --all: what is to be ranked?")
+    if candidates is None:
+        with writing(out), user_input():
+            n_fields = rank_every_field(train, out, ranker, seed)
+        typer.echo(f"wrote {out}: {n_fields} fields ranked")
+        return
     with user_input():
         ranking = rank_files(train, candidates, ranker, seed)
     with writing(out):
         ranking.table.to_csv(out, index=False)
-    from loop.tables import print_diagnostics
+    if latent_map is not None:
+        from vae.figures import latent_map as draw
 
+        with writing(latent_map), user_input():
+            draw(ranking, latent_map)
     print_diagnostics(ranking.diagnostics)
     typer.echo(f"wrote {out}: {len(ranking.table)} fields ranked")
+
+
+@app.command()
+def validate(
+    train: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Known fields, in a column `phase_field`; default: the bundled list."),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Train on one list, test on the fields that only this one has; no folds."),
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this method; may be given several times.")
+    ] = None,
+    fold: Annotated[
+        list[int] | None, typer.Option(min=1, max=5, help="Only this fold of five; may be given several times.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
+    figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw recall curve and calibration.")] = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Hold out known fields and measure how well the rankers and simple baselines find them again."""
+    from loop.ranking import draw_validation, validate_files
+    from loop.tables import print_validation
+
+    with user_input():
+        result = validate_files(train, test, method, fold, seed, lambda line: typer.echo(line, err=True))
+    print_validation(result["table"])
+    if as_json is not None:
+        with writing(as_json):
+            as_json.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    if figures is not None:
+        with writing(figures):
+            draw_validation(result, figures)
 
 
 @app.command(name="map")

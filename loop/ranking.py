@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from vae.datasets import known_phase_fields, read_phase_fields
+from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
 from vae.ranking import Ranking, make_ranker
 from vae.ranking import rank as rank_candidates
 
@@ -29,8 +30,71 @@ def rank_files(
     Raises:
         ValueError: If a table cannot be understood or is empty.
     """
-    known = known_phase_fields() if train is None else read_phase_fields(train)
+    known = _known(train)
     fields = read_phase_fields(candidates).fields
     ranker = make_ranker(name, seed=seed)  # type: ignore[arg-type]
     ranker.fit(known.fields, progress=progress)
     return rank_candidates(ranker, fields, known.fields)
+
+
+def rank_every_field(train: Path | None, out: Path, name: str, seed: int) -> int:
+    """Train a ranker and rank every quaternary field of the known elements, streamed to a table.
+
+    Returns:
+        The number of fields.
+
+    Raises:
+        ValueError: If the ranker is not the masked one, or a table cannot be understood.
+    """
+    from vae.exhaustive import all_elements, rank_all
+    from vae.masked import MaskedRanker
+
+    if name != MaskedRanker.name:
+        raise ValueError(f"ranker {name!r} cannot rank all fields: only 'masked' shares its work between fields")
+    known = _known(train)
+    ranker = MaskedRanker(seed=seed).fit(known.fields)
+    return rank_all(ranker, out, all_elements(known.fields, ranker))
+
+
+def validate_files(
+    train: Path | None,
+    test: Path | None,
+    methods: Sequence[str] | None,
+    folds: Sequence[int] | None,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Held-out evaluation of a list of known fields, or of one list on the fields that only another has.
+
+    Args:
+        train: Known fields; none for the bundled list.
+        test: The other list; none for folds.
+        methods: Names of methods; none for all.
+        folds: Some of the five folds, counted from 1; none for all.
+        seed: Seed of folds, unlabelled fields and rankers.
+        progress: Told what is being fitted.
+
+    Raises:
+        ValueError: If a table cannot be understood, a list is too short or a method is unknown.
+    """
+    from vae.validation import METHODS, prospective, validate
+
+    chosen = list(methods) if methods else list(METHODS)
+    if test is not None:
+        return prospective(_known(train), read_phase_fields(test), chosen, seed=seed, progress=progress)
+    wanted = [number - 1 for number in folds] if folds else range(5)
+    return validate(_known(train), chosen, wanted, seed=seed, progress=progress)
+
+
+def draw_validation(result: Mapping[str, Any], folder: Path) -> None:
+    """Recall curve and, where there are probabilities, calibration."""
+    from vae.figures import calibration, recall_curve
+
+    folder.mkdir(parents=True, exist_ok=True)
+    recall_curve(result, folder / "recall.png")
+    if any("probability_held_out" in curve for curve in result["curves"]):
+        calibration(result, folder / "calibration.png")
+
+
+def _known(train: Path | None) -> KnownFields:
+    return known_phase_fields() if train is None else read_phase_fields(train)

@@ -42,6 +42,22 @@ def print_diagnostics(diagnostics: dict[str, Any]) -> None:
         console.print(f"{key.replace('_', ' ')}: {_short(value)}", markup=False)
 
 
+def print_validation(rows: Sequence[dict[str, Any]]) -> None:
+    """Metrics by kind of unlabelled fields and method, with standard errors over folds."""
+    names = {
+        "auc": "AUC",
+        "average_precision": "average precision",
+        "recall_at_1_percent": "recall at 1 %",
+        "enrichment_at_1_percent": "enrichment at 1 %",
+    }
+    table = Table("unlabelled fields", "method", *names.values())
+    for row in sorted(rows, key=lambda row: str(row["against"])):
+        errors = ["" if row[f"{key}_se"] is None else f" ± {row[f'{key}_se']:.3f}" for key in names]
+        values = [f"{row[key]:.3f}{error}" for key, error in zip(names, errors, strict=True)]
+        table.add_row(row["against"], row["method"], *values)
+    Console(highlight=False).print(table)
+
+
 def print_table(frame: pd.DataFrame) -> None:
     """A table as it is."""
     table = Table(*map(str, frame.columns))

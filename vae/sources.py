@@ -63,7 +63,7 @@ def from_materials_project(cache: str | Path, api_key: str | None = None) -> Kno
         api_key: By default the environment's ``MP_API_KEY``.
 
     Raises:
-        ImportError: If mp-api is not installed.
+        ModuleNotFoundError: If mp-api is not installed.
         ValueError: If there is neither a cache nor a key, or the cache cannot be read.
     """
     cache = Path(cache)
@@ -130,7 +130,7 @@ def _download(cache: Path, key: str) -> None:
     try:
         from mp_api.client import MPRester
     except ImportError as error:
-        raise ImportError("the Materials Project needs mp-api: pip install 'phaseloop[mp]'") from error
+        raise ModuleNotFoundError("the Materials Project needs mp-api: pip install 'phaseloop[mp]'") from error
     with MPRester(key) as rester:
         documents = rester.materials.summary.search(num_elements=4, fields=["formula_pretty"])
         content = {
