@@ -125,9 +125,9 @@ class RankerSettings(_Section):
 class Probes(_Section):
     """Probe compositions and structures in a chosen field."""
 
-    compositions_per_field: int = Field(10, ge=1, description="charge-neutral compositions per field")
-    first_batch: int = Field(5, ge=1, description="compositions spread over the field before anything is known")
-    batch: int = Field(5, ge=1, description="compositions chosen at a time from what is known by then")
+    compositions_per_field: int = Field(8, ge=1, description="charge-neutral compositions per field")
+    first_batch: int = Field(4, ge=1, description="compositions spread over the field before anything is known")
+    batch: int = Field(4, ge=1, description="compositions chosen at a time from what is known by then")
     generators: tuple[Literal["ordered", "prototypes", "substitution", "given"], ...] = Field(
         ("ordered",), min_length=1, description="ways of building structures: ordered, prototypes, substitution, given"
     )
@@ -135,7 +135,10 @@ class Probes(_Section):
     strategy: Literal["hull", "spread", "grid", "random"] = Field(
         "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"
     )
-    max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell, at most")
+    max_atoms: int = Field(20, ge=4, le=96, description="atoms per cell, at most")
+    search: Literal["quick", "thorough"] = Field(
+        "quick", description="structures tried and relaxed per composition; thorough costs about twice as much"
+    )
 
 
 class Competing(_Section):

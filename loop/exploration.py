@@ -34,6 +34,12 @@ logger = logging.getLogger("loop")
 
 Show = Callable[[Event], None]
 
+#: How hard the lowest structure of a composition is looked for: structures built, and rounds of (survivors, steps).
+SEARCHES: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
+    "quick": (24, ((6, 8), (3, 12), (2, 15))),
+    "thorough": (50, ((12, 8), (6, 12), (3, 20))),
+}
+
 
 @dataclass
 class Exploration:
@@ -80,7 +86,8 @@ class Exploration:
     @cached_property
     def maker(self) -> ScreeningMaker:
         """What computes one composition."""
-        return ScreeningMaker.from_level(self.level)
+        _, rounds = SEARCHES[self.campaign.settings.probes.search]
+        return ScreeningMaker.from_level(self.level, rounds=rounds)
 
     # which compositions ----------------------------------------------------------------------------------------------
 
@@ -175,6 +182,7 @@ class Exploration:
         settings = self.campaign.settings
         probe_settings = ProbeSettings(
             generators=settings.probes.generators,
+            n_structures=SEARCHES[settings.probes.search][0],
             max_atoms=settings.probes.max_atoms,
             folder=settings.probes.folder or "",
         )
