@@ -135,13 +135,9 @@ class MaskedRanker:
 
     def score_indices(self, fields: Tensor) -> Scores:
         """As `score`, of element indices, shape (n, 4), each row in the order of `field_indices`."""
-        generator = torch.Generator().manual_seed(self.seed)
-        stacked = np.stack(
-            [
-                one_pass
-                for member in self._fitted()
-                for one_pass in field_scores(member, fields, self.context_weights, generator, self.n_passes)
-            ]
+        noise = self._noise(self.n_passes)
+        stacked = np.concatenate(
+            [field_scores(member, fields, self.context_weights, noise) for member in self._fitted()]
         )
         return Scores(stacked.mean(0), stacked.std(0))
 
@@ -235,15 +231,17 @@ class MaskedRanker:
     def _calibrate(self, fields: Tensor) -> Calibration | None:
         """On the fields that each member held out: neither its weights nor, here, its memory knows them."""
         reported, unlabelled = [], []
-        other = random_fields(fields, N_UNLABELLED, self.seed)
+        other, noise = random_fields(fields, N_UNLABELLED, self.seed), self._noise(1)
         for i, member in enumerate(self._members):
             _, kept = split(len(fields), self.training.held_out, self.seed + 1000 * i)
-            generator = torch.Generator().manual_seed(self.seed)
-            reported.append(field_scores(member, fields[kept], self.context_weights, generator, 1, own=kept)[0])
-            unlabelled.append(field_scores(member, other, self.context_weights, generator, 1)[0])
+            reported.append(field_scores(member, fields[kept], self.context_weights, noise, own=kept)[0])
+            unlabelled.append(field_scores(member, other, self.context_weights, noise)[0])
         if sum(map(len, reported)) < LEAST_TO_CALIBRATE or not len(other):
             return None
         return calibrate(np.concatenate(reported), np.concatenate(unlabelled), fields)
+
+    def _noise(self, n_passes: int) -> Tensor:
+        return torch.randn(n_passes, self.config.n_latent, generator=torch.Generator().manual_seed(self.seed))
 
     def _fitted(self) -> list[MaskedVAE]:
         if not self._members:

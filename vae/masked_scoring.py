@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vae.masked_model import HIDDEN, MaskedVAE
-from vae.model import draw
 
 #: The visible positions when position 0, 1, 2 or 3 is hidden.
 LEAVE_ONE_OUT = tuple(tuple(i for i in range(4) if i != hidden) for hidden in range(4))
@@ -32,8 +31,7 @@ def reconstruct(
     model: MaskedVAE,
     fields: Tensor,
     visible: Sequence[int],
-    generator: torch.Generator | None,
-    n_passes: int,
+    noise: Tensor,
     own: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Log probabilities of all four elements given the visible ones, nats, shape (n_fields, 4), pass by pass.
@@ -42,21 +40,21 @@ def reconstruct(
         model: Fitted.
         fields: Shape (n_fields, 4).
         visible: Positions that are visible.
-        generator: Draws latent points; without one the latent mean is decoded.
-        n_passes: Latent points per context.
+        noise: Of the latent points, in standard deviations, one row per pass, shape (n_passes, n_latent). A pass
+            shifts every context alike, so that a score does not depend on what else is scored; zeros decode the mean.
         own: Row of the memory that each field must not see, its own, shape (n_fields,).
     """
     contexts, where = hide(fields, visible), torch.arange(len(fields))
     if own is None:
         contexts, where = _distinct(contexts, len(model.descriptors))
     home = model.descriptors.device
-    tables: list[list[Tensor]] = [[] for _ in range(n_passes)]
+    tables: list[list[Tensor]] = [[] for _ in noise]
     for start in range(0, len(contexts), _CHUNK):
         chunk = contexts[start : start + _CHUNK].to(home)
         mean, log_variance = model.encode(chunk)
         evidence = model.evidence(chunk, None if own is None else own[start : start + _CHUNK].to(home))
-        for table in tables:
-            z = mean if generator is None else draw(mean, log_variance, generator)
+        for table, shift in zip(tables, noise.to(home), strict=True):
+            z = mean + torch.exp(0.5 * log_variance) * shift
             table.append(model.log_probabilities(chunk, z, evidence).cpu())
     for table in tables:
         yield _gather(torch.cat(table), where, fields)
@@ -66,8 +64,7 @@ def field_scores(
     model: MaskedVAE,
     fields: Tensor,
     weights: Sequence[float],
-    generator: torch.Generator,
-    n_passes: int,
+    noise: Tensor,
     own: Tensor | None = None,
 ) -> np.ndarray:
     """Negative log-likelihoods of hidden elements, nats, shape (n_passes, n_fields).
@@ -76,16 +73,15 @@ def field_scores(
         model: Fitted.
         fields: Shape (n_fields, 4).
         weights: Of the contexts with 0, 1, 2 and 3 visible elements.
-        generator: Draws latent points.
-        n_passes: Latent points per context.
+        noise: As in `reconstruct`.
         own: Row of the memory that each field must not see, its own, shape (n_fields,).
     """
-    total = torch.zeros(n_passes, len(fields))
+    total = torch.zeros(len(noise), len(fields))
     for n_visible, weight in enumerate(weights):
         patterns = list(combinations(range(4), n_visible)) if weight else []
         for visible in patterns:
             hidden = [i for i in range(4) if i not in visible]
-            for i, log_p in enumerate(reconstruct(model, fields, visible, generator, n_passes, own)):
+            for i, log_p in enumerate(reconstruct(model, fields, visible, noise, own)):
                 # As if all four were hidden, so that contexts of every size weigh the same.
                 total[i] -= weight * 4 * log_p[:, hidden].mean(1) / len(patterns)
     return total.numpy()
@@ -93,7 +89,8 @@ def field_scores(
 
 def leave_one_out(model: MaskedVAE, fields: Tensor) -> Tensor:
     """Log probability of each element given the other three, nats, shape (n_fields, 4), from the latent mean."""
-    columns = [next(reconstruct(model, fields, visible, None, 1))[:, i] for i, visible in enumerate(LEAVE_ONE_OUT)]
+    mean = torch.zeros(1, model.config.n_latent)
+    columns = [next(reconstruct(model, fields, visible, mean))[:, i] for i, visible in enumerate(LEAVE_ONE_OUT)]
     return torch.stack(columns, 1)
 
 

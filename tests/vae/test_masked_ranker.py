@@ -87,13 +87,16 @@ def test_probabilities_are_normalized_and_shared_contexts_agree(ranker):
 def test_hidden_elements_change_nothing(ranker):
     model, elements = ranker._members[0], list(ranker.descriptors.index)
     a, b = (field_indices([PhaseField.parse(f)], elements) for f in ("Li-Sn-S-Cl", "Li-Bi-S-Cl"))
-    tables = [next(reconstruct(model, x, (0, 2, 3), None, 1)) for x in (a, b)]
+    mean = torch.zeros(1, model.config.n_latent)
+    tables = [next(reconstruct(model, x, (0, 2, 3), mean)) for x in (a, b)]
     torch.testing.assert_close(tables[0][0, [0, 2, 3]], tables[1][0, [0, 2, 3]])
 
 
 def test_order_of_elements_and_company_change_no_ranking(ranker):
     shuffled = PhaseField(("Cl", "S", "Sn", "Li"))
-    assert ranker.score([LI_SN_S_CL]).mean == pytest.approx(ranker.score([shuffled]).mean)
+    alone = ranker.score([LI_SN_S_CL])
+    assert ranker.score([shuffled]).mean == pytest.approx(alone.mean)
+    assert ranker.score([*FIELDS[:5], LI_SN_S_CL]).mean[5] == pytest.approx(alone.mean[0], rel=1e-4)
 
 
 def test_same_seed_same_scores():
