@@ -13,9 +13,9 @@ from dft.probes.elements import element_structures, is_element
 #: What the structures of competing phases rest on, for reports.
 OFFLINE_SOURCE = "known formulas, structures by prototype search (AFLOW) and ordered lattices; elements in known types"
 
-#: Single points on the small cells of prototypes are cheap and the ionic energy ranks layered types badly, so that many
-#: are kept; ordered lattices as for a probe, but fewer.
-N_PROTOTYPES, N_ORDERED = 35, 25
+#: Of a compound's structures: single points on the small cells of prototypes are cheap and the ionic energy ranks
+#: layered types badly, so that most are prototypes; the rest are ordered lattices.
+SHARE_OF_PROTOTYPES = 0.6
 
 
 def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[ProbeStructure]:
@@ -40,9 +40,10 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         raise ValueError(
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
-    known = build_probes(composition, replace(settings, generators=("prototypes",), n_structures=N_PROTOTYPES), seed)
-    n_ordered = N_ORDERED if known else N_PROTOTYPES + N_ORDERED
-    return known + build_probes(composition, replace(settings, generators=("ordered",), n_structures=n_ordered), seed)
+    n_prototypes = round(SHARE_OF_PROTOTYPES * settings.n_structures)
+    known = build_probes(composition, replace(settings, generators=("prototypes",), n_structures=n_prototypes), seed)
+    ordered = replace(settings, generators=("ordered",), n_structures=settings.n_structures - len(known))
+    return known + build_probes(composition, ordered, seed)
 
 
 def parse_formula(formula: str) -> Composition:

@@ -137,7 +137,7 @@ class Probes(_Section):
     )
     max_atoms: int = Field(20, ge=4, le=96, description="atoms per cell, at most")
     search: Literal["quick", "thorough"] = Field(
-        "quick", description="structures tried and relaxed per composition; thorough costs about twice as much"
+        "quick", description="structures tried and relaxed per composition; thorough costs two to three times as much"
     )
 
 

@@ -36,7 +36,7 @@ Show = Callable[[Event], None]
 
 #: How hard the lowest structure of a composition is looked for: structures built, and rounds of (survivors, steps).
 SEARCHES: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
-    "quick": (24, ((6, 8), (3, 12), (2, 15))),
+    "quick": (20, ((4, 6), (2, 12))),
     "thorough": (50, ((12, 8), (6, 12), (3, 20))),
 }
 
