@@ -36,7 +36,7 @@ from vae.training import (
 )
 
 TRAINING = TrainingConfig(
-    epochs=80, batch_size=128, learning_rate=4e-3, weight_decay=1e-2, held_out=0.05, patience=80, one_cycle=True
+    epochs=40, batch_size=128, learning_rate=4e-3, weight_decay=1e-2, held_out=0.05, patience=40, one_cycle=True
 )
 
 
