@@ -90,7 +90,7 @@ def verdict_log_odds(
 
 def _reason(row: Mapping[Any, Any], n_candidates: int, strategy: str, log_odds: Mapping[str, float] | None) -> str:
     parts = [f"rank {row['rank']} of {n_candidates} (score {row['score']:.3f})"]
-    if nearest := str(row.get("nearest_known") or "").split(" ")[0]:
+    if nearest := str(row.get("nearest_known") or ""):
         parts.append(f"nearest known {nearest}")
     if log_odds:
         said = log_odds.get(row["phase_field"], 0.0)

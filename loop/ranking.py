@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
+from vae.descriptors import element_descriptors, set_aside
+from vae.phase_fields import PhaseField
 from vae.ranking import Ranking, make_ranker
 from vae.ranking import rank as rank_candidates
 
@@ -30,11 +33,29 @@ def rank_files(
     Raises:
         ValueError: If a table cannot be understood or is empty.
     """
-    known = _known(train)
-    fields = read_phase_fields(candidates).fields
+    known, fields = _describable(_known(train).fields), _describable(read_phase_fields(candidates).fields)
     ranker = make_ranker(name, seed=seed)  # type: ignore[arg-type]
-    ranker.fit(known.fields, progress=progress)
-    return rank_candidates(ranker, fields, known.fields)
+    ranker.fit(known.kept, progress=progress)
+    ranking = rank_candidates(ranker, fields.kept, known.kept)
+    lacking = {symbol: known.lacking.get(symbol, 0) + n for symbol, n in fields.lacking.items()} | known.lacking
+    if not lacking:
+        return ranking
+    told = ", ".join(f"{symbol} ({n} fields)" for symbol, n in sorted(lacking.items()))
+    return replace(ranking, diagnostics={**ranking.diagnostics, "set_aside_without_descriptors": told})
+
+
+class _Describable(NamedTuple):
+    """Fields whose elements all have descriptors, and how many were set aside for want of them, by element."""
+
+    kept: list[PhaseField]
+    lacking: dict[str, int]
+
+
+def _describable(fields: Sequence[PhaseField]) -> _Describable:
+    kept, lacking = set_aside(fields, element_descriptors())
+    if not kept:
+        raise ValueError(f"no phase field is left: there are no descriptors for {', '.join(lacking)}")
+    return _Describable(kept, lacking)
 
 
 def rank_every_field(train: Path | None, out: Path, name: str, seed: int) -> int:

@@ -66,7 +66,7 @@ class Ranking:
 
     Attributes:
         table: One row per candidate, sorted by ``rank``: phase_field, rank (1 = lowest score = most promising),
-            score, score_std, nearest_known (nearest first), novelty (distance to the nearest), known_ternaries and
+            score, score_std, nearest_known, novelty (distance to it), also_near (the next nearest), known_ternaries and
             known_binaries (of the field's four and six, in the bundled list), and from the masked ranker probability,
             hardest_element and contributions (nats, how hard each element is to place beside the others).
         diagnostics: The ranker's account of itself, plain JSON.
@@ -124,8 +124,9 @@ def rank(ranker: Ranker, candidates: Sequence[PhaseField], known: Sequence[Phase
             "rank": 0,
             "score": scores.mean,
             "score_std": scores.std,
-            "nearest_known": nearest,
+            "nearest_known": [names[0] if names else "" for names in nearest],
             "novelty": distances,
+            "also_near": [" ".join(names[1:]) for names in nearest],
             "known_ternaries": [_known_subfields(phase_field, 3) for phase_field in unique],
             "known_binaries": [_known_subfields(phase_field, 2) for phase_field in unique],
             **ranker.explain(unique, scores),
@@ -156,16 +157,17 @@ def _latent_map(
 
 def _nearest(
     candidates: list[PhaseField], here: np.ndarray, known: list[PhaseField], there: np.ndarray
-) -> tuple[list[str], np.ndarray]:
-    """Names of the nearest known fields, joined by spaces, and the distance to the first of them.
+) -> tuple[list[list[str]], np.ndarray]:
+    """Names of the nearest known fields, nearest first, and the distance to the first of them.
 
     A candidate that is itself known is not its own neighbour, so that its novelty is that of the others.
     """
     n_neighbours = min(N_NEAREST + 1, len(known))
     distances, indices = cKDTree(there).query(here, k=list(range(1, n_neighbours + 1)))
-    names, novelty = [], []
+    names: list[list[str]] = []
+    novelty = []
     for phase_field, row, found in zip(candidates, distances, indices, strict=True):
         others = [(known[i], d) for i, d in zip(found, row, strict=True) if known[i] != phase_field][:N_NEAREST]
-        names.append(" ".join(str(neighbour) for neighbour, _ in others))
+        names.append([str(neighbour) for neighbour, _ in others])
         novelty.append(others[0][1] if others else 0.0)
     return names, np.array(novelty)
