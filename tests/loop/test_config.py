@@ -24,6 +24,11 @@ def test_the_demo_configuration_is_the_built_in_default(repository):
     assert load_settings(repository / "configs/demo.yaml") == Settings()
 
 
+def test_every_configuration_that_is_shipped_can_be_read(repository):
+    for path in (repository / "configs").glob("*.yaml"):
+        assert load_settings(path).name
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
