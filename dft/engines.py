@@ -10,6 +10,7 @@ import contextlib
 import io
 import time
 import warnings
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -42,11 +43,33 @@ class Meter(Calculator):
         self.results = {}
         start = time.perf_counter()
         try:
-            self.inner.calculate(atoms, properties, system_changes)
+            with first_derivatives_only():
+                self.inner.calculate(atoms, properties, system_changes)
         finally:
             self.calls += 1
             self.seconds += time.perf_counter() - start
         self.results = {key: self.inner.results[key] for key in (*self.implemented_properties, "free_energy")}
+
+
+@contextlib.contextmanager
+def first_derivatives_only() -> Iterator[None]:
+    """Take forces and stress without a graph for second derivatives, for as long as this lasts.
+
+    CHGNet asks for that graph because its training needs it; in a relaxation it is a fifth of the CPU time of a force
+    call (`benchmarks/force_calls.py`). No other thread may differentiate meanwhile.
+    """
+    import torch
+
+    grad = torch.autograd.grad
+
+    def first_order(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return grad(outputs, inputs, *args, **{**kwargs, "create_graph": False})
+
+    torch.autograd.grad = first_order
+    try:
+        yield
+    finally:
+        torch.autograd.grad = grad
 
 
 @cache

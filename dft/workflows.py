@@ -28,7 +28,7 @@ VOLUME_STEP = 1.3
 ROUNDS = ((12, 8), (6, 12), (3, 20))
 
 #: Candidates that may fail in the last step before the composition is given up.
-SPARE = 3
+SPARE = 1
 
 
 @dataclass(eq=False)

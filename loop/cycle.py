@@ -67,16 +67,31 @@ class Cycle:
         training, candidates = self._training(), self._candidates()
         self.show(Event("stage", text=f"training on {len(training)} known fields to rank {len(candidates)} candidates"))
         with self.campaign.timed(self.number, "training"):
-            ranker = make_ranker(settings.ranker.name, seed=settings.seed)
-            ranker.fit(training)
+            ranker = self._trained_before(training)
+            if ranker is None:
+                ranker = make_ranker(settings.ranker.name, seed=settings.seed).fit(training)
         with self.campaign.timed(self.number, "ranking"):
             ranking = apply_priors(rank(ranker, candidates, training), [prior.prior() for prior in settings.priors])
             ranking.table["verdict_log_odds"] = self._log_odds(ranker, ranking.table["phase_field"])
-            checkpoint = self.campaign.folder / "checkpoints" / f"cycle-{self.number}.pt"
-            checkpoint.parent.mkdir(exist_ok=True)
-            ranker.save(checkpoint)
+            self._checkpoint(self.number).parent.mkdir(exist_ok=True)
+            ranker.save(self._checkpoint(self.number))
         table, diagnostics = ranking.table, ranking.diagnostics
         self.campaign.record_ranking(self.number, table, diagnostics, len(training), ranking.latent)
+
+    def _checkpoint(self, cycle: int) -> Path:
+        return self.campaign.folder / "checkpoints" / f"cycle-{cycle}.pt"
+
+    def _trained_before(self, training: list[PhaseField]) -> Ranker | None:
+        """The ranker of the last cycle if no verdict has changed what it would be trained on."""
+        from vae.ranking import make_ranker
+
+        name, seed = self.campaign.settings.ranker.name, self.campaign.settings.seed
+        try:
+            last = type(make_ranker(name, seed=seed)).load(self._checkpoint(self.number - 1))
+        except (OSError, ValueError):
+            return None
+        same = last.trained_on == KnownFields(tuple(training), "", "").hash and last.seed == seed
+        return last if same else None
 
     def _earlier(self) -> list[dict[str, Any]]:
         return [verdict for verdict in self.campaign.verdicts() if verdict["cycle"] < self.number]

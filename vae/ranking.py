@@ -33,9 +33,17 @@ class Scores:
 
 
 class Ranker(Protocol):
-    """Learns from known fields alone and scores any field."""
+    """Learns from known fields alone and scores any field.
+
+    Attributes:
+        name: As `make_ranker` knows it.
+        seed: Of everything random in it.
+        trained_on: Hash of the fields it was trained on; empty before.
+    """
 
     name: str
+    seed: int
+    trained_on: str
 
     def fit(self, known: Sequence[PhaseField], progress: Callable[[int, int], None] | None = None) -> Self:
         """Learn; `progress` is called with the epochs done and the most there can be."""

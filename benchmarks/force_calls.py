@@ -1,0 +1,54 @@
+"""CPU time of a CHGNet force call: through our engine, and through CHGNet's own calculator, in turn.
+
+    python benchmarks/force_calls.py [--atoms 8 16 24] [--calls 20]
+
+Prints milliseconds of CPU per call on one thread, and the ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--atoms", type=int, nargs="+", default=[8, 16, 24], help="multiples of 8")
+    parser.add_argument("--calls", type=int, default=20)
+    arguments = parser.parse_args()
+    import torch
+
+    from dft.engines import chgnet
+
+    torch.set_num_threads(1)
+    ours = chgnet()
+    print(f"{'atoms':>6s} {'ours, ms':>10s} {'CHGNet, ms':>11s} {'ratio':>6s}")
+    for n in arguments.atoms:
+        atoms = rock_salt(n)
+        pairs = [(milliseconds(ours, atoms), milliseconds(ours.inner, atoms)) for _ in range(arguments.calls)]
+        mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(a / b for a, b in pairs)
+        print(f"{n:6d} {mine:10.1f} {other:11.1f} {ratio:6.2f}")
+
+
+def rock_salt(n: int) -> Any:
+    """LiCl with every atom out of its place, `n` atoms."""
+    from pymatgen.core import Lattice, Structure
+
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    salt.make_supercell([n // 8, 1, 1])
+    salt.perturb(0.1)
+    return salt.to_ase_atoms()
+
+
+def milliseconds(calculator: Any, atoms: Any) -> float:
+    """CPU time of one call."""
+    start = time.process_time()
+    calculator.calculate(atoms, ["energy", "forces", "stress"], ["positions"])
+    return 1000 * (time.process_time() - start)
+
+
+if __name__ == "__main__":
+    main()
