@@ -22,12 +22,13 @@ PROBE_COLUMNS = (
     "n_atoms",
     "n_structures",
     "generator",
+    "choice",
     "max_force",
     "cpu_s",
     "hash",
     "output",
 )
-COMPETING_COLUMNS = ("formula", "state", "reason", "energy_per_atom", "e_above_hull", "generator", "hash")
+COMPETING_COLUMNS = ("formula", "state", "reason", "energy_per_atom", "e_above_hull", "generator", "level", "hash")
 
 
 def probe_table(record: FieldRecord) -> pd.DataFrame:

@@ -152,7 +152,7 @@ def _rows(table: pd.DataFrame, record: FieldRecord) -> list[dict[str, Any]]:
     elements = PhaseField.parse(record.phase_field).elements
     name = "composition" if "composition" in table else "formula"
     table = table.assign(formula=[field_formula(str(text), elements) for text in table[name]])
-    for column in ("state", "reason", "generator"):
+    for column in table.columns.intersection(["state", "reason", "generator", "choice"]):
         table[column] = table[column].fillna("").astype(str)
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
