@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedEntry
 
-from dft.hull import build_phase_diagram, hull_points
+from dft.hull import LEVEL_KEY, build_phase_diagram, hull_points
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
 
 LEVEL = "chgnet-0.3.0"
@@ -36,7 +36,7 @@ def published():
 
 def entry(formula, energy_per_atom):
     composition = Composition(formula)
-    return ComputedEntry(composition, energy_per_atom * composition.num_atoms)
+    return ComputedEntry(composition, energy_per_atom * composition.num_atoms, data={LEVEL_KEY: LEVEL})
 
 
 def cell(formula):
