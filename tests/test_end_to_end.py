@@ -27,7 +27,7 @@ candidates: {required: [Li], cations: [Na, K], anions: [Cl, Br, I]}
 probes: {compositions_per_field: 4, first_batch: 2, batch: 2, max_atoms: 12}
 """
 
-KILLS = 6  # random moments at which the driver is killed
+KILLS = 5  # random moments at which the driver is killed
 
 
 def loop(*arguments, check=True, cwd=None):
@@ -61,11 +61,11 @@ def configure(folder):
     (folder / "known.csv").write_text("\n".join(["phase_field", *names]))
 
 
-def wait_for_outputs(folder, n, seconds=180):
-    """Wait until `n` more calculations are finished."""
+def wait_for_outputs(process, folder, n, seconds=180):
+    """Wait until `n` more calculations are finished, or the process is."""
     wanted = len(list(folder.glob("*.json"))) + n
     deadline = time.monotonic() + seconds
-    while len(list(folder.glob("*.json"))) < wanted and time.monotonic() < deadline:
+    while process.poll() is None and len(list(folder.glob("*.json"))) < wanted and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
@@ -177,7 +177,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_verdicts(undisturbed, tmp_pa
     command = [sys.executable, "-m", "loop.cli", "run", "--dir", str(tmp_path), "--cycles", "2"]
     for kill in range(KILLS):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_outputs(tmp_path / "outputs", kill)  # the first dies in training
+        wait_for_outputs(process, tmp_path / "outputs", kill)  # the first dies in training
         time.sleep(rng.uniform(0, 3))
         process.send_signal(signal.SIGKILL)
         process.wait()
