@@ -81,6 +81,14 @@ class LocalExecutor:
     ) -> None:
         self.close(kill=kind is not None)
 
+    def warm_up(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Start every worker with a call that loads what its tasks will need, and do not wait for it.
+
+        What goes wrong in there is left to the first task that needs the same.
+        """
+        for _ in range(self.workers):
+            self._workers().submit(_guarded, Task("warm up", function, arguments))
+
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
         """Run tasks as workers come free and give their outcomes as they end.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from jobflow import Maker, job
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 
 from dft.engines import meter_reading
 from dft.guards import why_rejected
@@ -96,6 +96,13 @@ class ScreeningMaker(Maker):
             final_maker=level.relax_maker(),
             **settings,
         )
+
+    def load_engine(self) -> None:
+        """Load the engine in this process, by a single point on two atoms, so that it is there when a job needs it."""
+        salt = Structure(
+            Lattice([[0, 2.6, 2.6], [2.6, 0, 2.6], [2.6, 2.6, 0]]), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+        )
+        _run(self.static_maker, Candidate("", salt, salt))
 
     @property
     def funnel(self) -> dict[str, Any]:

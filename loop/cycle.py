@@ -14,7 +14,7 @@ from loop.acquisition import choose_fields, verdict_log_odds
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError, Waiting
-from loop.exploration import Exploration, Show, checked_level
+from loop.exploration import Exploration, Show, load_engine, screening_maker
 from loop.feedback import left_out, training_fields
 from loop.report.live import Event
 from vae import PhaseField
@@ -171,10 +171,11 @@ def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Call
     Returns:
         How many cycles were made now.
     """
-    checked_level(campaign)
+    maker = screening_maker(campaign)
     first = campaign.completed_cycles() + 1
     workers = campaign.settings.execution.workers
     with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
+        executor.warm_up(load_engine, maker)  # while the ranker is trained
         for number in range(first, cycles + 1):
             Cycle(campaign, number, executor, show).run()
             with campaign.timed(number, "report"):

@@ -86,8 +86,7 @@ class Exploration:
     @cached_property
     def maker(self) -> ScreeningMaker:
         """What computes one composition."""
-        _, rounds = SEARCHES[self.campaign.settings.probes.search]
-        return ScreeningMaker.from_level(self.level, rounds=rounds)
+        return screening_maker(self.campaign)
 
     # which compositions ----------------------------------------------------------------------------------------------
 
@@ -199,7 +198,8 @@ class Exploration:
 
     def compute(self) -> None:
         """Run what is still open of the field's calculations."""
-        todo = {calculation.hash: calculation for calculation in self.campaign.calculations.unfinished(self.name)}
+        open_ = self.campaign.calculations.unfinished(self.name)
+        todo = {c.hash: c for c in sorted(open_, key=_expected_cost, reverse=True)}
         if not todo:
             return
         tasks = [Task(c.hash, screen, (self.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
@@ -288,6 +288,16 @@ def checked_level(campaign: Campaign) -> LevelOfTheory:
         raise UserError(str(error)) from None
 
 
+def screening_maker(campaign: Campaign) -> ScreeningMaker:
+    """What computes one composition of a campaign.
+
+    Raises:
+        UserError: If there is no such level of theory or its engine is missing.
+    """
+    _, rounds = SEARCHES[campaign.settings.probes.search]
+    return ScreeningMaker.from_level(checked_level(campaign), rounds=rounds)
+
+
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
     """Build the structures to try at one composition; runs in a worker."""
     if role == "probe":
@@ -300,6 +310,18 @@ def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[
 def screen(maker: ScreeningMaker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
     """Run the screening Flow of one composition; runs in a worker."""
     return run_flow(maker, (_structures(probes),), Path(output))
+
+
+def load_engine(maker: ScreeningMaker) -> None:
+    """Load in a worker what `build` and `screen` need, so that it is there when the first task comes."""
+    Composition("LiCl").oxi_state_guesses()  # reads pymatgen's table of oxidation states
+    maker.load_engine()
+
+
+def _expected_cost(calculation: Calculation) -> tuple[int, int]:
+    """For an order in which the longest come first, so that no worker ends long before the others."""
+    sizes = [len(probe["structure"]["sites"]) for probe in calculation.probes]
+    return max(sizes, default=0), len(sizes)
 
 
 def _structures(probes: list[dict[str, Any]]) -> list[ProbeStructure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
@@ -10,9 +11,21 @@ from pymatgen.core.ewald import EwaldSummation
 
 from dft.probes.volumes import ionic_radius
 
+#: Decimals to which the shape of a cell and fractional coordinates are told apart.
+_DIGITS = 9
+
+#: Matrices kept in a process; 0.1 MB each at 100 sites.
+_KEPT_MATRICES = 512
+
+#: Å: edge of the cube whose volume the cell has while its matrix is made.
+_WORKING_LENGTH = 8.0
+
 
 def unit_charge_matrix(cell: np.ndarray, frac: np.ndarray) -> np.ndarray:
-    """Ewald matrix of a set of sites, made once: charges q on them have the energy q·M·q.
+    """Ewald matrix of a set of sites: charges q on them have the energy q·M·q.
+
+    Equal sites in a cell of equal shape have the same matrix but for a factor, the inverse of the length. It is
+    made once in a process and kept, since compositions of one size share their supercells.
 
     Args:
         cell: Lattice vectors as rows, Å, shape (3, 3).
@@ -21,11 +34,24 @@ def unit_charge_matrix(cell: np.ndarray, frac: np.ndarray) -> np.ndarray:
     Returns:
         Symmetric matrix, eV per squared elementary charge, shape (n, n); exact for charges that sum to zero.
     """
-    sites = Structure(Lattice(cell), ["H"] * len(frac), frac, site_properties={"charge": [1.0] * len(frac)})
+    length = abs(float(np.linalg.det(cell))) ** (1 / 3)
+    shape = np.round(cell / length, _DIGITS)
+    return _matrix_of_shape(tuple(shape.ravel().tolist()), np.round(frac, _DIGITS).tobytes()) / length
+
+
+@lru_cache(maxsize=_KEPT_MATRICES)
+def _matrix_of_shape(shape: tuple[float, ...], frac: bytes) -> np.ndarray:
+    """The Ewald matrix, eV Å, in a cell of unit volume; read-only, because it is shared."""
+    positions = np.frombuffer(frac).reshape(-1, 3)
+    cell = np.reshape(shape, (3, 3)) * _WORKING_LENGTH
+    charges = {"charge": [1.0] * len(positions)}
+    sites = Structure(Lattice(cell), ["H"] * len(positions), positions, site_properties=charges)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unit charges on every site are not neutral, and need not be
         matrix = EwaldSummation(sites, acc_factor=8.0).total_energy_matrix
-    return 0.5 * (matrix + matrix.T)
+    matrix = 0.5 * _WORKING_LENGTH * (matrix + matrix.T)
+    matrix.setflags(write=False)
+    return matrix
 
 
 def swap_descent(
@@ -66,12 +92,15 @@ BORN_EXPONENT = 9
 BORN_STRENGTH = 0.42
 
 
-def born_minimum(structure: Structure, charges: dict[str, float]) -> tuple[float, float]:
+def born_minimum(
+    structure: Structure, charges: dict[str, float], electrostatic: float | None = None
+) -> tuple[float, float]:
     """Energy and scale of a structure of ions at the volume where attraction and Born repulsion balance.
 
     Args:
         structure: Ordered.
         charges: Charge by symbol; the repulsion acts between spheres of the ionic radii, r_i + r_j.
+        electrostatic: Electrostatic energy of the cell, eV, where it is known already.
 
     Returns:
         Energy, eV/atom, and the factor on all lengths that minimises it; where the ions do not attract each other,
@@ -82,7 +111,9 @@ def born_minimum(structure: Structure, charges: dict[str, float]) -> tuple[float
     """
     q = np.array([charges[site.specie.symbol] for site in structure])
     radius = np.array([ionic_radius(site.specie.symbol, charge) for site, charge in zip(structure, q, strict=True)])
-    attraction = -float(q @ unit_charge_matrix(structure.lattice.matrix, structure.frac_coords) @ q)
+    if electrostatic is None:
+        electrostatic = float(q @ unit_charge_matrix(structure.lattice.matrix, structure.frac_coords) @ q)
+    attraction = -electrostatic
     i, j, _, distance = structure.get_neighbor_list(2.5 * 2 * float(radius.max()))
     contact = radius[i] + radius[j]
     strength = BORN_STRENGTH * np.maximum(np.abs(q[i] * q[j]), 0.5) / contact

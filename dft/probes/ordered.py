@@ -155,20 +155,31 @@ def _arrange(
         return []
     species = np.array([*ions.packed, *ions.inside, *[""] * (n_holes - len(ions.inside))])
     matrix = sites.matrix[np.ix_(used, used)]
-    found: dict[int, np.ndarray] = {}
+    found: dict[int, tuple[float, np.ndarray]] = {}
     for _ in range(settings.restarts):
         start = np.concatenate([rng.permutation(np.flatnonzero(sublattice == k)) for k in (0, 1)])
         charges = np.array([ions.charges.get(symbol, 0.0) for symbol in species[start]])
         order, energy = swap_descent(matrix, charges, sublattice)
-        found.setdefault(round(energy / len(ions.packed + ions.inside) / SAME_ENERGY), species[start[order]])
-    best = [_structure(sites.cell, sites.frac[used], found[key]) for key in sorted(found)[:N_ARRANGEMENTS]]
-    scaled = [scaled_to_minimum(structure, ions.charges) for structure in best]
+        found.setdefault(round(energy / len(ions.packed + ions.inside) / SAME_ENERGY), (energy, species[start[order]]))
+    best = [found[key] for key in sorted(found)[:N_ARRANGEMENTS]]
+    scaled = [
+        scaled_to_minimum(_structure(sites.cell, sites.frac[used], placed), ions.charges, energy)
+        for energy, placed in best
+    ]
     return [(energy, rattled(structure, settings.rattle, rng)) for energy, structure in scaled]
 
 
-def scaled_to_minimum(structure: Structure, charges: dict[str, float]) -> tuple[float, Structure]:
-    """Energy per atom (eV) of a structure of ions and the structure at the volume of that energy; alloys stay as is."""
-    energy, scale = born_minimum(structure, charges)
+def scaled_to_minimum(
+    structure: Structure, charges: dict[str, float], electrostatic: float | None = None
+) -> tuple[float, Structure]:
+    """Energy per atom (eV) of a structure of ions and the structure at the volume of that energy; alloys stay as is.
+
+    Args:
+        structure: Ordered; scaled in place.
+        charges: Charge by symbol.
+        electrostatic: Electrostatic energy of the cell, eV, where it is known already.
+    """
+    energy, scale = born_minimum(structure, charges, electrostatic)
     if has_anions(structure.composition):
         structure.scale_lattice(structure.volume * scale**3)
     return energy, structure

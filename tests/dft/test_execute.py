@@ -32,6 +32,19 @@ def test_outcomes_carry_values_and_times():
     assert all(o.reason == "" and o.value["cpu_s"] >= 0 for o in outcomes.values())
 
 
+def note(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(0.5)
+
+
+def test_every_worker_warms_up_and_a_warm_up_that_fails_is_no_outcome(tmp_path):
+    with LocalExecutor(2) as executor:
+        executor.warm_up(note, tmp_path)
+        executor.warm_up(fail)
+        assert [o.value["twice"] for o in executor.run([Task("3", double, (3,))])] == [6]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_failure_has_its_reason_and_no_value_of_another():
     with LocalExecutor(1) as executor:
         good, bad = executor.run([Task("good", double, (1,)), Task("bad", fail)])

@@ -7,7 +7,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from dft.guards import shortest_contact
 from dft.probes import ProbeSettings, build_probes
-from dft.probes.electrostatics import born_minimum, swap_descent, unit_charge_matrix
+from dft.probes.electrostatics import _matrix_of_shape, born_minimum, swap_descent, unit_charge_matrix
 from dft.probes.lattices import compact_supercells, packing
 
 FEW = ProbeSettings(restarts=6, supercells=1)
@@ -92,6 +92,25 @@ def test_unit_charge_matrix_gives_the_madelung_energy_of_rocksalt():
     q = np.array([1.0 if site.specie.symbol == "Na" else -1.0 for site in salt])
     energy = q @ unit_charge_matrix(salt.lattice.matrix, salt.frac_coords) @ q
     assert energy / 4 == pytest.approx(-1.74756 * 14.3996 / 2.5, rel=1e-4)
+
+
+def test_a_matrix_is_made_once_for_all_sizes_of_a_cell():
+    frac = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]])
+    cell = np.array([[0, 3.0, 3.0], [3.0, 0, 3.0], [3.0, 3.0, 0]])
+    _matrix_of_shape.cache_clear()
+    small, large = unit_charge_matrix(cell, frac), unit_charge_matrix(2 * cell, frac)
+    assert _matrix_of_shape.cache_info().misses == 1
+    np.testing.assert_allclose(large, small / 2, rtol=1e-12)  # Coulomb's law is of the first degree in 1/r
+    assert unit_charge_matrix(cell, frac[:2]).shape == (2, 2)
+
+
+def test_an_electrostatic_energy_that_is_known_already_changes_nothing():
+    probe = build_probes(Composition("Li2SnS3"), ProbeSettings(n_structures=1), seed=0)[0]
+    charges = {"Li": 1.0, "Sn": 4.0, "S": -2.0}
+    q = np.array([charges[site.specie.symbol] for site in probe.structure])
+    known = q @ unit_charge_matrix(probe.structure.lattice.matrix, probe.structure.frac_coords) @ q
+    found = born_minimum(probe.structure, charges)
+    assert born_minimum(probe.structure, charges, float(known)) == pytest.approx(found, abs=1e-9)
 
 
 def test_swap_descent_finds_the_lowest_of_all_arrangements():
