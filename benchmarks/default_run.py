@@ -2,8 +2,8 @@
 
     python benchmarks/default_run.py [--cycles 3] [--json FILE]
 
-Prints a table. Memory is the proportional set size of the whole process tree, sampled every few seconds (Linux; a sample
-walks all pages, and more of them would slow down what is measured).
+Prints a table. Memory is the proportional set size of the whole process tree, sampled every few seconds (Linux; each
+sample walks all pages, and more of them would slow down what is measured).
 Orchestration is all wall time that is neither force calls (summed over workers, divided by their number) nor training.
 """
 
