@@ -99,9 +99,7 @@ class ScreeningMaker(Maker):
 
     def load_engine(self) -> None:
         """Load the engine in this process, by a single point on two atoms, so that it is there when a job needs it."""
-        salt = Structure(
-            Lattice([[0, 2.6, 2.6], [2.6, 0, 2.6], [2.6, 2.6, 0]]), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-        )
+        salt = Structure(Lattice(2.6 * (1 - np.eye(3))), ["Li", "Cl"], 0.5 * np.array([[0, 0, 0], [1, 1, 1]]))
         _run(self.static_maker, Candidate("", salt, salt))
 
     @property
