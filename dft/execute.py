@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -191,17 +193,32 @@ def run_flow(maker: Any, arguments: tuple[Any, ...], output: Path) -> dict[str, 
         with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as scratch:
             partial = Path(scratch) / output.name
             store = _json_job_store(partial)
-            jobflow.run_locally(
-                maker.make(*arguments),
-                store=store,
-                log=False,
-                root_dir=scratch,
-                ensure_success=True,
-                raise_immediately=True,
-            )
+            flow = maker.make(*arguments)
+            has_files = isinstance(flow, jobflow.Flow)  # of an engine outside this process, in a folder per job
+            try:
+                jobflow.run_locally(
+                    flow,
+                    store=store,
+                    log=False,
+                    root_dir=scratch,
+                    create_folders=has_files,
+                    ensure_success=True,
+                    raise_immediately=True,
+                )
+            except Exception:
+                if has_files:
+                    _keep_what_is_left(Path(scratch), output.with_name(f"{output.stem}-failed"))
+                raise
             store.close()
             partial.replace(output)
     return read_output(output)
+
+
+def _keep_what_is_left(scratch: Path, kept: Path) -> None:
+    """Keep the inputs and outputs of a calculation that failed, to find out why; those of an earlier try go."""
+    shutil.rmtree(kept, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        shutil.copytree(scratch, kept)
 
 
 def read_output(output: Path) -> dict[str, Any]:
@@ -214,15 +231,16 @@ def read_output(output: Path) -> dict[str, Any]:
 
 
 def _json_job_store(path: Path) -> Any:
+    """Documents in a file; what engines store beside them (trajectories, densities of states) is dropped at the end."""
     from jobflow import JobStore
-    from maggma.stores import JSONStore
+    from maggma.stores import JSONStore, MemoryStore
 
-    return JobStore(JSONStore(str(path), read_only=False))
+    return JobStore(JSONStore(str(path), read_only=False), additional_stores={"data": MemoryStore()})
 
 
 def _guarded(task: Task) -> Outcome:
     """Run one task in a worker: an exception is an outcome with its reason, never a lost task."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _cpu_seconds()
     try:
         value = task.function(*task.arguments)
     except Exception as error:
@@ -231,8 +249,14 @@ def _guarded(task: Task) -> Outcome:
         reason = named.split("\n")[0][:500]
         return Outcome(task.key, reason=reason, blameless=getattr(error, "errno", None) in _MACHINE_ERRORS)
     if isinstance(value, dict):
-        value = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, **value}
+        value = {"wall_s": time.perf_counter() - wall, "cpu_s": _cpu_seconds() - cpu, **value}
     return Outcome(task.key, value, reason="")
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of the programs that it ran and waited for, such as CP2K."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _prepare_worker(parent: int, log: str | None) -> None:

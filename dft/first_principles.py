@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import shutil
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jobflow import Flow, Maker, job
 from pymatgen.core import Structure
 
+from dft import cp2k, vasp
+from dft.cp2k import Cp2kSettings
 from dft.guards import why_rejected
 from dft.probes.base import ProbeStructure
+from dft.vasp import VaspSettings
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,23 @@ class FirstPrinciplesLevel:
         identity: All that decides an energy at this level.
         error_band: Known error of energies above the hull, eV/atom.
         error_source: What the band rests on.
-        relax: Whether positions and cell are relaxed, or the structure is taken as it comes.
+        settings: Of the engine.
     """
 
     name: str
     identity: str
     error_band: float
     error_source: str
-    relax: bool
+    settings: Cp2kSettings | VaspSettings
+
+    @property
+    def package(self) -> str:
+        """The installed package that writes its inputs and reads its outputs."""
+        return "atomate2"
 
     def maker(self) -> Maker:
         """atomate2 Maker of the calculation: one job, or a flow."""
-        return _cp2k_maker(self.relax) if self.name.startswith("cp2k") else _vasp_maker(self.name)
+        return self.settings.maker()
 
 
 #: DFT against experiment: the scale of a hull's own error.
@@ -49,84 +54,86 @@ _DFT_SOURCE = (
     "(Hautier et al., Phys. Rev. B 85, 155208 (2012), doi 10.1103/PhysRevB.85.155208)"
 )
 
-NAMES = ("cp2k", "cp2k-static", "vasp", "vasp-r2scan")
+_SETTINGS: dict[str, Cp2kSettings | VaspSettings] = {
+    "cp2k": Cp2kSettings(),
+    "cp2k-static": Cp2kSettings(relax="none"),
+    "vasp": VaspSettings(),
+    "vasp-r2scan": VaspSettings(functional="r2SCAN"),
+}
+
+NAMES = tuple(_SETTINGS)
 
 
-def first_principles_level(name: str) -> FirstPrinciplesLevel:
+def first_principles_level(name: str, **overrides: Any) -> FirstPrinciplesLevel:
     """The DFT level of that name.
 
+    Args:
+        name: One of `NAMES`.
+        **overrides: Settings of its engine; the identity changes with them.
+
     Raises:
-        ValueError: If its program or its data are missing, told with what to do.
+        ValueError: If a setting is unknown or impossible, or the program or its data are missing, with what to do.
     """
-    reason = missing(name)
-    if reason:
+    settings = engine_settings(name, overrides)
+    if reason := missing(name, overrides=overrides):
         raise ValueError(f"level_of_theory {name!r} cannot run here: {reason}")
-    what = {
-        "cp2k": "cp2k|PBE|GTH|MOLOPT|cell and positions relaxed",
-        "cp2k-static": "cp2k|PBE|GTH|MOLOPT|as it comes",
-        "vasp": "vasp|PBE, GGA+U as the Materials Project|double relaxation and static",
-        "vasp-r2scan": "vasp|r2SCAN as the Materials Project|double relaxation and static",
-    }[name]
-    identity = f"{what}|atomate2=={version('atomate2')}"
-    return FirstPrinciplesLevel(name, identity, _DFT_ERROR, _DFT_SOURCE, relax=name != "cp2k-static")
+    return FirstPrinciplesLevel(name, _identity(settings), _DFT_ERROR, _DFT_SOURCE, settings)
 
 
-def missing(name: str) -> str:
+def engine_settings(name: str, overrides: dict[str, Any]) -> Cp2kSettings | VaspSettings:
+    """The settings of a DFT level's engine.
+
+    Raises:
+        ValueError: If the level is none of `NAMES`, or a setting is unknown or of another kind than its default.
+    """
+    if name not in _SETTINGS:
+        raise ValueError(f"level_of_theory {name!r} is no DFT level, choose from {list(NAMES)}")
+    default = _SETTINGS[name]
+    known = [f.name for f in fields(default) if f.name != "functional"]
+    for key, value in overrides.items():
+        if key not in known:
+            raise ValueError(f"setting {key!r} of level_of_theory {name!r} is unknown, choose from {known}")
+        before = getattr(default, key)
+        kinds = (int, float) if isinstance(before, float) else (type(before),)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(before, bool)):
+            kind = type(before).__name__
+            raise ValueError(f"setting {key!r} of level_of_theory {name!r} is {value!r}, and must be a {kind}")
+    numbers = {key: float(value) for key, value in overrides.items() if isinstance(getattr(default, key), float)}
+    settings = replace(default, **{**overrides, **numbers})
+    if isinstance(settings, Cp2kSettings):
+        settings.check(name)
+    return settings
+
+
+def missing(name: str, elements: Collection[str] = (), overrides: dict[str, Any] | None = None) -> str:
     """What a DFT level lacks on this machine, as half a sentence with the way out; empty if nothing.
 
-    Raises:
-        ValueError: If the level is none of `NAMES`.
+    Args:
+        name: One of `NAMES`.
+        elements: Those whose basis sets or POTCARs are needed.
+        overrides: As of `first_principles_level`.
     """
-    if name not in NAMES:
-        raise ValueError(f"level_of_theory {name!r} is no DFT level, choose from {list(NAMES)}")
-    from atomate2 import SETTINGS
-
-    command = SETTINGS.CP2K_CMD if name.startswith("cp2k") else SETTINGS.VASP_CMD
-    program = shlex.split(command)[0]
-    if not shutil.which(program):
-        variable = "ATOMATE2_CP2K_CMD" if name.startswith("cp2k") else "ATOMATE2_VASP_CMD"
-        return f"no program {program!r} on the path: install it or set {variable}"
-    return _missing_cp2k_data() if name.startswith("cp2k") else _missing_potcars()
+    settings = engine_settings(name, overrides or {})
+    if isinstance(settings, Cp2kSettings):
+        return cp2k.missing(settings, elements)
+    return vasp.missing(settings, elements)
 
 
-def _missing_cp2k_data() -> str:
-    folder = _pymatgen_setting("PMG_CP2K_DATA_DIR", "CP2K_DATA_DIR")
-    if not folder or not any(Path(folder).glob("**/*")):
-        return (
-            "pymatgen has no basis sets for CP2K: run 'pmg config --cp2k <data folder of cp2k> DIR' and set "
-            "PMG_CP2K_DATA_DIR to DIR"
-        )
-    return ""
-
-
-def _missing_potcars() -> str:
-    folder = _pymatgen_setting("PMG_VASP_PSP_DIR", "PMG_VASP_PSP_DIR")
-    if not folder or not Path(folder).is_dir():
-        return "no POTCAR files: set PMG_VASP_PSP_DIR to the folder that 'pmg config -p' has made"
-    return ""
-
-
-def _pymatgen_setting(key: str, variable: str) -> str:
-    from pymatgen.core import SETTINGS
-
-    return str(os.getenv(variable) or SETTINGS.get(key) or "")
-
-
-def _cp2k_maker(relax: bool) -> Maker:
-    from atomate2.cp2k.jobs.core import CellOptMaker, StaticMaker
-
-    return CellOptMaker() if relax else StaticMaker()
-
-
-def _vasp_maker(name: str) -> Maker:
-    from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker, MPMetaGGADoubleRelaxStaticMaker
-
-    return MPGGADoubleRelaxStaticMaker() if name == "vasp" else MPMetaGGADoubleRelaxStaticMaker()
+def _identity(settings: Cp2kSettings | VaspSettings) -> str:
+    """Engine, functional and every setting; VASP's own version is not known before it has run."""
+    told = "|".join(
+        f"{key}={json.dumps(value, sort_keys=True) if isinstance(value, dict) else value}"
+        for key, value in asdict(settings).items()
+        if value not in ({}, "")
+    )
+    if isinstance(settings, Cp2kSettings):
+        return f"cp2k {cp2k.engine_version()}|PBE|GTH|{told}|atomate2=={version('atomate2')}"
+    return f"vasp|as the Materials Project|{told}|atomate2=={version('atomate2')}"
 
 
 @dataclass
 class FirstPrinciplesMaker(Maker):
-    """Maker for the DFT energy of a composition: the best structure of the level before, in an atomate2 calculation.
+    """Maker for the DFT energy of a composition: structures of the level before, each in an atomate2 calculation.
 
     Attributes:
         name: Name of the flow.
@@ -143,8 +150,16 @@ class FirstPrinciplesMaker(Maker):
         """The Maker of a DFT level."""
         return cls(level=level.identity, calculation=level.maker())
 
+    def load_engine(self) -> None:
+        """Nothing: every calculation starts a program of its own."""
+
+    @property
+    def funnel(self) -> dict[str, Any]:
+        """What beside the level and the structures decides the result, for `structure_hash`: nothing."""
+        return {}
+
     def make(self, probes: list[ProbeStructure]) -> Flow:
-        """Compute the first structure.
+        """Compute every structure and keep the lowest.
 
         Args:
             probes: Survivors of a screening, the lowest first.
@@ -157,14 +172,33 @@ class FirstPrinciplesMaker(Maker):
         """
         if not probes:
             raise ValueError("first principles: no structure has survived the level before")
-        calculation = self.calculation.make(probes[0].structure)
-        summary = summarise(calculation.output, probes[0], self.level)
-        return Flow([calculation, summary], output=summary.output, name=self.name)
+        calculations = [self.calculation.make(probe.structure) for probe in probes]
+        summary = summarise([calculation.output for calculation in calculations], probes, self.level)
+        return Flow([*calculations, summary], output=summary.output, name=self.name)
 
 
 @job
-def summarise(document: Any, probe: ProbeStructure, level: str) -> dict[str, Any]:
-    """An atomate2 task document of CP2K or VASP as the plain values that a screening gives."""
+def summarise(documents: list[Any], probes: list[ProbeStructure], level: str) -> dict[str, Any]:
+    """atomate2 task documents of CP2K or VASP as the plain values that a screening gives; the lowest energy counts."""
+    results = [_result(document, probe) for document, probe in zip(documents, probes, strict=True)]
+    best = min(results, key=lambda r: (r["state"] != "done", r["energy_per_atom"] or 0.0))
+    keys = ("generator", "energy_per_atom", "state", "reason")
+    return {
+        **best,
+        "force_calls": 0,
+        "force_seconds": 0.0,
+        "n_structures": len(probes),
+        "level": level,
+        "survivors": [
+            {key: r[key] for key in ("generator", "energy_per_atom", "structure")}
+            for r in sorted(results, key=lambda r: r["energy_per_atom"] or 0.0)
+            if r["state"] == "done"
+        ],
+        "trail": [{"stage": "final", **{key: r[key] for key in keys}} for r in results],
+    }
+
+
+def _result(document: Any, probe: ProbeStructure) -> dict[str, Any]:
     output: dict[str, Any] = document["output"] if isinstance(document, dict) else dict(document.output)
     structure, energy, forces = (output.get(key) for key in ("structure", "energy_per_atom", "forces"))
     structure = structure if isinstance(structure, Structure) else Structure.from_dict(structure or {})
@@ -181,18 +215,4 @@ def summarise(document: Any, probe: ProbeStructure, level: str) -> dict[str, Any
         "structure": json.loads(structure.to_json()),
         "generator": probe.generator,
         "max_force": max_force,
-        "force_calls": 0,
-        "force_seconds": 0.0,
-        "n_structures": 1,
-        "level": level,
-        "survivors": [],
-        "trail": [
-            {
-                "generator": probe.generator,
-                "stage": "final",
-                "energy_per_atom": energy,
-                "state": state,
-                "reason": reason,
-            }
-        ],
     }

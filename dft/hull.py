@@ -49,6 +49,26 @@ def build_phase_diagram(entries: Sequence[Entry], level: str | None = None) -> P
     Raises:
         ValueError: If two levels of theory meet, an energy is not finite, or an element has no reference entry.
     """
+    stated = require_one_level(entries, level)
+    elements = {element for entry in entries for element in entry.composition.elements}
+    referenced = {entry.composition.elements[0] for entry in entries if entry.composition.is_element}
+    missing = sorted(str(element) for element in elements - referenced)
+    if missing:
+        at_level = f" at level {stated}" if stated else ""
+        raise ValueError(f"no elemental reference entry for {missing}{at_level}")
+    return PhaseDiagram(list(entries))
+
+
+def require_one_level(entries: Sequence[Entry], level: str | None = None) -> str | None:
+    """The level of theory that all entries share, as every hull demands; none if none of them states one.
+
+    Args:
+        entries: Total energies in eV.
+        level: The level that it must be, if it matters.
+
+    Raises:
+        ValueError: If there is no entry, two levels of theory meet, or an energy is not finite.
+    """
     if not entries:
         raise ValueError("no entries: a hull needs at least one reference entry per element")
     levels = {_level(entry) for entry in entries} | ({level} if level else set())
@@ -58,14 +78,7 @@ def build_phase_diagram(entries: Sequence[Entry], level: str | None = None) -> P
     for entry in entries:
         if not np.isfinite(entry.energy):
             raise ValueError(f"the energy of {entry.composition.reduced_formula} is {entry.energy}, not a number")
-    elements = {element for entry in entries for element in entry.composition.elements}
-    referenced = {entry.composition.elements[0] for entry in entries if entry.composition.is_element}
-    missing = sorted(str(element) for element in elements - referenced)
-    if missing:
-        stated = next(iter(levels))
-        at_level = f" at level {stated}" if stated else ""
-        raise ValueError(f"no elemental reference entry for {missing}{at_level}")
-    return PhaseDiagram(list(entries))
+    return next(iter(levels))
 
 
 def hull_points(probes: Sequence[Entry], competing: Sequence[Entry], level: str | None = None) -> list[HullPoint]:
@@ -84,14 +97,15 @@ def hull_points(probes: Sequence[Entry], competing: Sequence[Entry], level: str 
     """
     everything = build_phase_diagram([*competing, *probes], level)
     alone = build_phase_diagram(competing, level)
-    return [_hull_point(probe, everything, alone) for probe in probes]
+    return [distances(probe, everything, alone) for probe in probes]
 
 
-def _hull_point(probe: Entry, everything: PhaseDiagram, alone: PhaseDiagram) -> HullPoint:
+def distances(probe: Entry, everything: PhaseDiagram, alone: PhaseDiagram) -> HullPoint:
+    """One entry seen against the hull of all entries, and against that of the competing phases alone."""
     decomposition, e_above_hull = _above(everything, probe)
     competing_decomposition, e_above_competing = _above(alone, probe)
     return HullPoint(
-        formula=probe.composition.reduced_formula,
+        formula=_formula(probe),
         energy_per_atom=float(probe.energy_per_atom),
         e_above_hull=max(0.0, e_above_hull),
         e_above_competing=e_above_competing,
@@ -123,4 +137,9 @@ def _level(entry: Entry) -> str | None:
 
 
 def _by_formula(decomposition: dict) -> dict[str, float]:
-    return {entry.composition.reduced_formula: round(float(x), 6) for entry, x in decomposition.items() if x > 1e-6}
+    return {_formula(entry): round(float(x), 6) for entry, x in decomposition.items() if x > 1e-6}
+
+
+def _formula(entry: Entry) -> str:
+    """Of the compound itself, where a section gives it in terms of end members."""
+    return getattr(entry, "original_entry", entry).composition.reduced_formula

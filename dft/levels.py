@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobflow import Maker
+
+if TYPE_CHECKING:
+    from dft.first_principles import FirstPrinciplesLevel
 
 
 @dataclass(frozen=True)
@@ -123,28 +126,61 @@ _LEVELS: dict[str, Callable[..., LevelOfTheory]] = {
 }
 
 
+#: Those that are real DFT, see `dft.first_principles`.
+FIRST_PRINCIPLES = ("cp2k", "cp2k-static", "vasp", "vasp-r2scan")
+
 _OVERRIDES = ["fmax", "max_steps"]
 
+#: The names of all levels.
+NAMES = (*_LEVELS, *FIRST_PRINCIPLES)
 
-def level(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfTheory:
+
+def level(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfTheory | FirstPrinciplesLevel:
     """The level of theory of that name.
 
     Args:
         name: See the error for the choice.
         checkpoint: Model file, for the levels that take one.
-        **overrides: `fmax` (eV/Å) and `max_steps`; the identity changes with what decides an energy.
+        **overrides: For a force field `fmax` (eV/Å) and `max_steps`; for CP2K and VASP the fields of `Cp2kSettings` and
+            `VaspSettings`. The identity changes with what decides an energy.
 
     Raises:
         ValueError: If the level or an override is unknown, or its engine or checkpoint is missing.
         FileNotFoundError: If the checkpoint is no file.
     """
-    if name not in _LEVELS:
-        raise ValueError(f"level_of_theory {name!r} is unknown, choose from {sorted(_LEVELS)}")
-    unknown = sorted(set(overrides) - set(_OVERRIDES))
-    if unknown:
-        raise ValueError(f"setting {unknown[0]!r} of level_of_theory {name!r} is unknown, choose from {_OVERRIDES}")
+    if name not in NAMES:
+        raise ValueError(f"level_of_theory {name!r} is unknown, choose from {sorted(NAMES)}")
     if checkpoint and name != "mace":
         raise ValueError(f"level_of_theory {name!r} takes no checkpoint: leave it out or choose 'mace'")
+    if name in FIRST_PRINCIPLES:
+        from dft.first_principles import first_principles_level
+
+        return first_principles_level(name, **overrides)
+    return _force_field(name, checkpoint, overrides)
+
+
+def check_overrides(name: str, overrides: dict[str, Any]) -> None:
+    """Refuse settings that a level does not have, whether or not its engine is installed.
+
+    Raises:
+        ValueError: Naming level and setting.
+    """
+    if name not in NAMES:
+        raise ValueError(f"level_of_theory {name!r} is unknown, choose from {sorted(NAMES)}")
+    if name in FIRST_PRINCIPLES:
+        from dft.first_principles import engine_settings
+
+        engine_settings(name, overrides)
+        return
+    for key, value in overrides.items():
+        if key not in _OVERRIDES:
+            raise ValueError(f"setting {key!r} of level_of_theory {name!r} is unknown, choose from {_OVERRIDES}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise ValueError(f"setting {key!r} of level_of_theory {name!r} is {value!r}, and must be a positive number")
+
+
+def _force_field(name: str, checkpoint: str, overrides: dict[str, Any]) -> LevelOfTheory:
+    check_overrides(name, overrides)
     return replace(_LEVELS[name](**({"checkpoint": checkpoint} if name == "mace" else {})), **overrides)
 
 

@@ -51,7 +51,7 @@ class CalculationLog:
     def plan(
         self, phase_field: str, cycle: int, level: str, items: Sequence[Calculation], reasons: Mapping[str, str]
     ) -> None:
-        """Record what a field's hull will rest on, at once; what is known already is used, not made again.
+        """Record what a field's hull at a level will rest on, at once; what is known is used, not made again.
 
         Args:
             phase_field: The field.
@@ -81,20 +81,20 @@ class CalculationLog:
         ]
         uses = [
             (
-                "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)",
-                (phase_field, c.role, c.composition, c.hash, reasons.get(c.composition, "")),
+                "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?, ?)",
+                (phase_field, level, c.role, c.composition, c.hash, reasons.get(c.composition, "")),
             )
             for c in items
         ]
         self.database.write(*calculations, *uses)
 
-    def unfinished(self, phase_field: str) -> list[Calculation]:
-        """The calculations of a field that are still to be run, competing phases first."""
+    def unfinished(self, phase_field: str, level: str) -> list[Calculation]:
+        """The calculations of a field at a level that are still to be run, competing phases first."""
         rows = self.database.query(
             "SELECT c.hash, c.role, c.composition, c.input FROM calculations c JOIN uses u ON u.hash = c.hash "
-            f"WHERE u.phase_field = ? AND c.state IN ({', '.join('?' * len(OPEN_STATES))}) GROUP BY c.hash "
-            "ORDER BY c.role, c.n_structures DESC, c.composition",
-            (phase_field, *OPEN_STATES),
+            f"WHERE u.phase_field = ? AND u.level = ? AND c.state IN ({', '.join('?' * len(OPEN_STATES))}) "
+            "GROUP BY c.hash ORDER BY c.role, c.n_structures DESC, c.composition",
+            (phase_field, level, *OPEN_STATES),
         )
         return [Calculation(row["hash"], row["role"], row["composition"], json.loads(row["input"])) for row in rows]
 
@@ -135,12 +135,20 @@ class CalculationLog:
             ),
         )
 
-    def of(self, phase_field: str, role: Role) -> list[CalculationRecord]:
-        """The calculations that a field's hull rests on, one per composition."""
+    def levels(self, phase_field: str) -> list[str]:
+        """Identities of the levels of theory that a field has reached, the screening level first."""
+        rows = self.database.query(
+            "SELECT level FROM uses WHERE phase_field = ? GROUP BY level ORDER BY MIN(rowid)", (phase_field,)
+        )
+        return [row["level"] for row in rows]
+
+    def of(self, phase_field: str, role: Role, level: str) -> list[CalculationRecord]:
+        """The calculations that a field's hull at a level rests on, one per composition."""
         rows = self.database.query(
             "SELECT c.*, u.composition AS used_as, u.reason AS choice FROM uses u "
-            "JOIN calculations c ON c.hash = u.hash WHERE u.phase_field = ? AND u.role = ? ORDER BY u.rowid",
-            (phase_field, role),
+            "JOIN calculations c ON c.hash = u.hash WHERE u.phase_field = ? AND u.role = ? AND u.level = ? "
+            "ORDER BY u.rowid",
+            (phase_field, role, level),
         )
         return [_record(row, role) for row in rows]
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from loop.errors import UserError
+from loop.ladder_settings import LadderSettings, check_levels
 from vae import ANIONS, PhaseField, enumerate_candidates
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Candidates(_Section):
         if not self.enumerate(()):
             raise ValueError(f"cations: no field can be made of {list(self.cations)} beside {list(self.required)}")
         return self
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Every element that a candidate may hold."""
+        return (*self.required, *self.cations, *self.anions)
 
     def enumerate(self, exclude: tuple[PhaseField, ...]) -> list[PhaseField]:
         """The candidate fields, less `exclude`."""
@@ -197,6 +203,13 @@ class Settings(_Section):
     )
     review: bool = Field(False, description="each cycle waits until `loop review` approves its fields")
     level_of_theory: str = Field("chgnet", description="engine and settings of every energy of the campaign")
+    levels: tuple[str, ...] = Field(
+        (),
+        description="a ladder such as [chgnet, sevennet, cp2k] in place of one level_of_theory, see `ladder`",
+    )
+    level_settings: dict[str, dict[str, Any]] = Field(
+        {}, description="settings of a level's engine, such as {cp2k: {cutoff: 400}}; see docs/levels.md"
+    )
     checkpoint: str | None = Field(None, description="model file, for the level mace")
     known: Known = Known()
     candidates: Candidates = Candidates()
@@ -207,9 +220,20 @@ class Settings(_Section):
     ranker: RankerSettings = RankerSettings()
     probes: Probes = Probes()
     competing: Competing = Competing()
+    ladder: LadderSettings = LadderSettings()
     verdicts: Verdicts = Verdicts()
     feedback: Feedback = Feedback()
     execution: Execution = Execution()
+
+    @property
+    def ladder_of_levels(self) -> tuple[str, ...]:
+        """Names of the levels of theory, the screening level first."""
+        return self.levels or (self.level_of_theory,)
+
+    @model_validator(mode="after")
+    def _levels_make_a_ladder(self) -> Settings:
+        check_levels(self.levels, self.level_of_theory, self.level_settings)
+        return self
 
     def plain(self) -> dict[str, Any]:
         """The settings as plain values that JSON and YAML can hold."""

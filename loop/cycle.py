@@ -14,8 +14,9 @@ from loop.acquisition import choose_fields, verdict_log_odds
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError, Waiting
-from loop.exploration import Exploration, Show, load_engine, screening_maker
+from loop.exploration import Exploration, Show, load_engine
 from loop.feedback import left_out, training_fields
+from loop.ladder import checked_ladder
 from loop.report.live import Event
 from vae import PhaseField
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
@@ -171,11 +172,11 @@ def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Call
     Returns:
         How many cycles were made now.
     """
-    maker = screening_maker(campaign)
+    screening = checked_ladder(campaign, campaign.settings.candidates.elements)[0]
     first = campaign.completed_cycles() + 1
     workers = campaign.settings.execution.workers
     with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
-        executor.warm_up(load_engine, maker)  # while the ranker is trained
+        executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
         for number in range(first, cycles + 1):
             Cycle(campaign, number, executor, show).run()
             with campaign.timed(number, "report"):

@@ -12,7 +12,7 @@ from typing import Any
 from loop.errors import RunError, UserError
 
 #: Raised whenever the tables change their meaning; a folder of another version is refused by name.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -45,8 +45,8 @@ CREATE TABLE calculations (
     CHECK (energy_per_atom IS NULL OR state = 'done')
 );
 CREATE TABLE uses (                    -- which calculations the hull of a field rests on
-    phase_field TEXT, role TEXT, composition TEXT, hash TEXT, reason TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (phase_field, role, composition)
+    phase_field TEXT, level TEXT, role TEXT, composition TEXT, hash TEXT, reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (phase_field, level, role, composition)
 );
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, hash TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dft.execute import usable_cores
+from dft.levels import FIRST_PRINCIPLES
+from loop.errors import UserError
 
 #: Packages that come as extras: what for, distribution, extra.
 OPTIONAL = (
@@ -45,9 +47,8 @@ def examine() -> list[Finding]:
         _engine_weights(),
         *(_optional(*each) for each in OPTIONAL),
         _program("CP2K", ("cp2k.psmp", "cp2k.popt", "cp2k"), "apt-get install cp2k"),
-        _folder_setting(
-            "CP2K basis sets", "PMG_CP2K_DATA_DIR", "pmg config --cp2k FOLDER DIR, then add it to ~/.pmgrc.yaml"
-        ),
+        _folder_setting("CP2K basis sets", "PMG_CP2K_DATA_DIR", "loop doctor --setup cp2k --dir DIR"),
+        *(_level(name) for name in FIRST_PRINCIPLES),
         _program("VASP", ("vasp_std", "vasp"), "your group's licensed VASP on PATH, or VASP_CMD in ~/.atomate2.yaml"),
         _folder_setting("VASP POTCARs", "PMG_VASP_PSP_DIR", "pmg config -p FOLDER DIR, then add it to ~/.pmgrc.yaml"),
         _program("Slurm", ("sbatch",), "only needed on a cluster"),
@@ -85,6 +86,42 @@ def _engine_weights() -> Finding:
     weights = sorted(root.glob("pretrained/0.3.0/*.tar")) if root else []
     found = f"{weights[0].name} in its package" if weights else "no weights"
     return Finding("CHGNet weights", bool(weights), found, "" if weights else 'pip install "chgnet>=0.4"')
+
+
+def _level(name: str) -> Finding:
+    """Whether a campaign can use a DFT level here; which elements it has data for is asked when a campaign starts."""
+    from dft.first_principles import missing
+
+    reason = missing(name)
+    return Finding(f"level {name}", not reason, "can run" if not reason else "cannot run", reason)
+
+
+def set_up(what: str, folder: Path | None) -> list[str]:
+    """Prepare what a level needs; nothing is written outside `folder`.
+
+    Args:
+        what: cp2k: pymatgen's folder of basis sets and pseudopotentials.
+        folder: Where; `cp2k-data` here if not given.
+
+    Returns:
+        Lines that say what was made, and what is left to the user.
+
+    Raises:
+        UserError: If there is nothing of that name to prepare, or it cannot be.
+    """
+    if what != "cp2k":
+        raise UserError(f"--setup: {what!r} is unknown, choose from ['cp2k']")
+    from dft.cp2k import DATA_VARIABLE, prepare_basis_sets
+
+    try:
+        made = prepare_basis_sets((folder or Path("cp2k-data")).resolve())
+    except (ValueError, OSError) as error:
+        raise UserError(f"--setup cp2k: {error}") from None
+    return [
+        f"CP2K basis sets for pymatgen are in {made}; before a campaign:",
+        f"  export {DATA_VARIABLE}={made}",
+        f"or, for good, in your own configuration: pmg config --add {DATA_VARIABLE} {made}",
+    ]
 
 
 def _program(what: str, names: tuple[str, ...], remedy: str) -> Finding:

@@ -7,25 +7,29 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from jobflow import Maker
 from pymatgen.core import Composition, Structure
 
 from dft.competing import OFFLINE_SOURCE, build_competing
 from dft.compositions import neutral_compositions, spread_compositions
 from dft.databases import KnownPhases, from_folder, from_materials_project
 from dft.execute import LocalExecutor, Outcome, Task, run_flow
-from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
-from dft.workflows import ScreeningMaker, structure_hash
+from dft.section import in_section
+from dft.workflows import structure_hash
 from loop.acquisition import choose_compositions
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.errors import RunError, UserError
 from loop.feedback import judge
-from loop.field_hull import FieldHull, entry_of, field_hull
-from loop.records import Role
+from loop.field_hull import entry_of
+from loop.ladder import SEARCHES, Rung, hull_at, ladder, promoted, where_it_stopped
+from loop.ladder_settings import section_of
+from loop.records import CalculationRecord, Role
 from loop.report.live import Event
 from vae import PhaseField
 from vae.datasets import known_formulas
@@ -33,12 +37,6 @@ from vae.datasets import known_formulas
 logger = logging.getLogger("loop")
 
 Show = Callable[[Event], None]
-
-#: How hard the lowest structure of a composition is looked for: structures built, and rounds of (survivors, steps).
-SEARCHES: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
-    "quick": (20, ((4, 6), (2, 12))),
-    "thorough": (50, ((12, 8), (6, 12), (3, 20))),
-}
 
 
 @dataclass
@@ -71,6 +69,7 @@ class Exploration:
         while batch := self.next_batch(compositions):
             self.plan(batch)
             self.compute()
+        self.climb()
         self.judge()
 
     @property
@@ -79,20 +78,20 @@ class Exploration:
         return str(self.phase_field)
 
     @cached_property
-    def level(self) -> LevelOfTheory:
-        """The level of theory of every energy of the campaign."""
-        return checked_level(self.campaign)
+    def rungs(self) -> list[Rung]:
+        """The levels of theory that the field climbs, the screening level first."""
+        return ladder(self.campaign)
 
-    @cached_property
-    def maker(self) -> ScreeningMaker:
-        """What computes one composition."""
-        return screening_maker(self.campaign)
+    @property
+    def screening(self) -> Rung:
+        """The level at which compositions are chosen."""
+        return self.rungs[0]
 
     # which compositions ----------------------------------------------------------------------------------------------
 
     def next_batch(self, compositions: Sequence[str]) -> dict[str, str]:
         """The compositions to compute next, each with the reason for it; none when the field has had its share."""
-        planned = len(self.campaign.calculations.of(self.name, "probe"))
+        planned = len(self._records("probe"))
         if compositions:
             return {} if planned else dict.fromkeys(compositions, "asked for")
         settings = self.campaign.settings.probes
@@ -110,21 +109,25 @@ class Exploration:
             return {}
 
     def _neutral(self) -> list[Composition]:
-        return neutral_compositions(self.phase_field.elements, max_atoms=self.campaign.settings.probes.max_atoms)
+        """The neutral compositions of the field; of its section, if the hulls of the further levels rest on one."""
+        settings = self.campaign.settings
+        every = neutral_compositions(self.phase_field.elements, max_atoms=settings.probes.max_atoms)
+        section = section_of(settings.ladder.section if len(self.rungs) > 1 else (), self.phase_field.elements)
+        return [c for c in every if in_section(c, section)] if section else every
 
     def _first_batch(self, n: int) -> dict[str, str]:
         chosen = spread_compositions(self._neutral(), n)
         return {_formula(composition): "first batch, spread over the field" for composition in chosen}
 
     def _further_batch(self, n: int) -> dict[str, str]:
-        hull = self._hull()
+        hull = hull_at(self.campaign, self.name, self.screening)
         if hull.reason:
             raise ValueError(hull.reason)
         probes = hull.probes
         has_energy = probes["e_above_competing"].notna()
         known = zip(probes["composition"][has_energy], probes["e_above_competing"][has_energy], strict=True)
         settings = self.campaign.settings
-        competing = self.campaign.calculations.of(self.name, "competing")
+        competing = self._records("competing")
         with self.campaign.timed(self.cycle, "acquisition"):
             chosen = choose_compositions(
                 self.phase_field,
@@ -142,7 +145,7 @@ class Exploration:
 
     def plan(self, batch: dict[str, str]) -> None:
         """Build the structures of a batch, with the competing phases if it is the first, and record what to compute."""
-        first = not self.campaign.calculations.of(self.name, "competing")
+        first = not self._records("competing")
         given = self.known_phases.structures if first else {}
         tasks = [self._build_task("competing", formula) for formula in self._searched_formulas()] if first else []
         tasks += [self._build_task("probe", formula) for formula in batch]
@@ -151,7 +154,7 @@ class Exploration:
             built = [self._calculation(outcome) for outcome in self.executor.run(tasks)]
             built += [self._given(formula, structures) for formula, structures in given.items()]
         built.sort(key=lambda item: (item.role, item.composition))
-        self.campaign.calculations.plan(self.name, self.cycle, self.level.identity, built, batch)
+        self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, built, batch)
 
     @cached_property
     def known_phases(self) -> KnownPhases:
@@ -174,7 +177,7 @@ class Exploration:
         return [*(e for e in elements if e not in known), *(() if known else known_formulas(elements))]
 
     def _given(self, formula: str, structures: Sequence[ProbeStructure]) -> Calculation:
-        identity = structure_hash(structures, self.level.identity, self.maker.funnel)
+        identity = structure_hash(structures, self.screening.identity, self.screening.maker.funnel)
         return Calculation(identity, "competing", formula, [probe.as_dict() for probe in structures])
 
     def _build_task(self, role: Role, formula: str) -> Task:
@@ -191,20 +194,34 @@ class Exploration:
         self._blame_the_machine(outcome)
         role, composition = outcome.key.split(" ", 1)
         probes = (outcome.value or {}).get("probes", [])
-        identity = structure_hash(_structures(probes), self.level.identity, self.maker.funnel)
+        identity = structure_hash(_structures(probes), self.screening.identity, self.screening.maker.funnel)
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
         return Calculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
 
-    def compute(self) -> None:
-        """Run what is still open of the field's calculations."""
-        open_ = self.campaign.calculations.unfinished(self.name)
+    def climb(self) -> None:
+        """Take what the ladder lets through to each further level of theory and compute it there."""
+        for lower, upper in pairwise(self.rungs):
+            if not self._records("probe", upper):
+                items, reasons = promoted(self.campaign, self.name, lower, upper)
+                if not items:
+                    return
+                self.campaign.calculations.plan(self.name, self.cycle, upper.identity, items, reasons)
+            self.compute(upper)
+
+    def _records(self, role: Role, rung: Rung | None = None) -> list[CalculationRecord]:
+        return self.campaign.calculations.of(self.name, role, (rung or self.screening).identity)
+
+    def compute(self, rung: Rung | None = None) -> None:
+        """Run what is still open of the field's calculations at one level, the screening level if none is named."""
+        rung = rung or self.screening
+        open_ = self.campaign.calculations.unfinished(self.name, rung.identity)
         todo = {c.hash: c for c in sorted(open_, key=_expected_cost, reverse=True)}
         if not todo:
             return
-        tasks = [Task(c.hash, screen, (self.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
+        tasks = [Task(c.hash, screen, (rung.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
-        self.show(Event("stage", text="computing"))
+        self.show(Event("stage", text=f"computing at {rung.level.name}"))
         with self.campaign.timed(self.cycle, "calculations"):
             for outcome in self.executor.run(tasks, started=self.campaign.calculations.begin):
                 self._blame_the_machine(outcome)
@@ -232,29 +249,28 @@ class Exploration:
     def _give_up(self, reason: str) -> None:
         """Record a field in which no probe composition can be made."""
         hopeless = Calculation(f"none-{self.name}", "probe", "".join(self.phase_field.elements), [], reason)
-        self.campaign.calculations.plan(self.name, self.cycle, self.level.identity, [hopeless], {})
+        self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, [hopeless], {})
 
     # verdict ---------------------------------------------------------------------------------------------------------
-
-    def _hull(self) -> FieldHull:
-        competing = self.campaign.calculations.of(self.name, "competing")
-        return field_hull(self.campaign.calculations.of(self.name, "probe"), competing)
 
     def _source(self) -> str:
         aside = self.known_phases.set_aside
         return self.known_phases.source + (f"; set aside: {', '.join(aside)}" if aside else "")
 
     def judge(self) -> None:
-        """Put the field on its hull and record the verdict."""
+        """Put the field on the hull of the highest level that it has reached, and record the verdict."""
+        rung = [rung for rung in self.rungs if rung.number == 0 or self._records("probe", rung)][-1]
         limits = self.campaign.settings.verdicts
-        band = self.level.error_band if limits.error_band is None else limits.error_band
-        hull = self._hull()
+        band = rung.level.error_band if limits.error_band is None else limits.error_band
+        hull = hull_at(self.campaign, self.name, rung)
         best = hull.best
         lowest = None if best is None else float(best["e_above_competing"])
         composition = "" if best is None else str(best["formula"])
         verdict = judge(lowest, composition, hull.n_probes, band, limits)
         problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
+        if len(self.rungs) > 1:
+            reason += f". {where_it_stopped(self.rungs, rung, self.campaign.settings.ladder.window)}"
         if missing := hull.missing_competing:
             reason += f". The hull lacks {', '.join(missing)}, which have no energy and could only raise this distance"
         self.campaign.record_verdict(
@@ -266,7 +282,7 @@ class Exploration:
                 "best_e_above_hull": None if best is None else float(best["e_above_hull"]),
                 "best_e_above_competing": lowest,
                 "best_composition": composition,
-                "level": self.level.identity,
+                "level": rung.identity,
                 "error_band": band,
                 "competing_source": f"{self._source()}; {hull.n_competing} of {len(hull.competing)} have an energy",
             }
@@ -274,28 +290,6 @@ class Exploration:
         logger.info("%s is %s: %s", self.name, verdict.verdict, reason)
         text = f"{verdict.verdict}: {reason}"
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))
-
-
-def checked_level(campaign: Campaign) -> LevelOfTheory:
-    """The level of theory of a campaign.
-
-    Raises:
-        UserError: If there is no such level or its engine is missing.
-    """
-    try:
-        return level(campaign.settings.level_of_theory, campaign.settings.checkpoint or "")
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from None
-
-
-def screening_maker(campaign: Campaign) -> ScreeningMaker:
-    """What computes one composition of a campaign.
-
-    Raises:
-        UserError: If there is no such level of theory or its engine is missing.
-    """
-    _, rounds = SEARCHES[campaign.settings.probes.search]
-    return ScreeningMaker.from_level(checked_level(campaign), rounds=rounds)
 
 
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
@@ -307,12 +301,12 @@ def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[
     return {"probes": [probe.as_dict() for probe in probes]}
 
 
-def screen(maker: ScreeningMaker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
-    """Run the screening Flow of one composition; runs in a worker."""
+def screen(maker: Maker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
+    """Run the Flow of one composition; runs in a worker."""
     return run_flow(maker, (_structures(probes),), Path(output))
 
 
-def load_engine(maker: ScreeningMaker) -> None:
+def load_engine(maker: Any) -> None:
     """Load in a worker what `build` and `screen` need, so that it is there when the first task comes."""
     Composition("LiCl").oxi_state_guesses()  # reads pymatgen's table of oxidation states
     maker.load_engine()

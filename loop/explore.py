@@ -11,7 +11,8 @@ from dft.competing import parse_formula
 from dft.execute import LocalExecutor
 from loop.campaign import Campaign
 from loop.errors import UserError
-from loop.exploration import Exploration, Show, checked_level
+from loop.exploration import Exploration, Show
+from loop.ladder import checked_ladder
 from loop.report.live import Event
 from vae import PhaseField
 
@@ -30,7 +31,7 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
     if campaign.completed_cycles():
         show(Event("message", text=f"{phase_field} has been explored in {campaign.folder}; nothing to do"))
         return
-    checked_level(campaign)
+    checked_ladder(campaign, phase_field.elements)
     recorded = campaign.database.meta("compositions")
     if states and recorded is not None and compositions and json.loads(recorded) != compositions:
         raise UserError(f"{campaign.folder} was begun with other compositions; name another folder with --dir")

@@ -42,12 +42,17 @@ def export(record: CampaignRecord, folder: Path) -> list[Path]:
 def _entries(record: CampaignRecord) -> Iterator[ComputedStructureEntry]:
     """One entry per finished calculation, whichever fields use it."""
     seen: set[str] = set()
-    for field in record.fields:
+    for field in _every_level(record):
         for role, table in (("probe", field.probes), ("competing", field.competing)):
             for row in table[table["energy_per_atom"].notna()].to_dict("records"):
                 if row["hash"] not in seen:
                     seen.add(row["hash"])
                     yield _entry(row, role, field)
+
+
+def _every_level(record: CampaignRecord) -> list[FieldRecord]:
+    """The fields at each level of theory that they reached, the lower levels first."""
+    return [each for field in record.fields for each in (*field.lower, field)]
 
 
 def _entry(row: dict, role: str, field: FieldRecord) -> ComputedStructureEntry:
@@ -69,8 +74,8 @@ def _write_ase_database(entries: list[ComputedStructureEntry], path: Path) -> No
 
 
 def _tables(record: CampaignRecord) -> dict[str, pd.DataFrame]:
-    probes = [field.probes.assign(phase_field=field.phase_field) for field in record.fields]
-    competing = [field.competing.assign(phase_field=field.phase_field) for field in record.fields]
+    probes = [field.probes.assign(phase_field=field.phase_field) for field in _every_level(record)]
+    competing = [field.competing.assign(phase_field=field.phase_field) for field in _every_level(record)]
     rankings = {f"ranking_{cycle.number}": cycle.ranking for cycle in record.cycles}
     return {
         "probes": _without_structures(probes),

@@ -10,6 +10,7 @@ from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
 from dft.hull import LEVEL_KEY, HullPoint, build_phase_diagram, hull_points
+from dft.section import above_section, section_points
 from loop.records import CalculationRecord
 
 
@@ -50,23 +51,35 @@ class FieldHull:
         return int(self.competing["energy_per_atom"].notna().sum())
 
 
-def field_hull(probes: Sequence[CalculationRecord], competing: Sequence[CalculationRecord]) -> FieldHull:
+def field_hull(
+    probes: Sequence[CalculationRecord], competing: Sequence[CalculationRecord], section: Sequence[str] = ()
+) -> FieldHull:
     """Put the finished calculations of a field on one hull; the others are listed and take no part.
 
     Args:
         probes: Records of the probe calculations.
         competing: Records of the competing phases, elements included, at the same level of theory.
+        section: End members, for a hull between them without the elements.
     """
     done_probes = [record for record in probes if record.energy_per_atom is not None]
     done_competing = [record for record in competing if record.energy_per_atom is not None]
     try:
-        points = hull_points([entry_of(r) for r in done_probes], [entry_of(r) for r in done_competing])
-        diagram = build_phase_diagram([entry_of(r) for r in done_competing])
+        points, distances = _points([entry_of(r) for r in done_probes], [entry_of(r) for r in done_competing], section)
     except ValueError as error:
         return FieldHull(_probe_table(probes, {}), _competing_table(competing, {}), str(error))
-    above = {r.hash: float(diagram.get_e_above_hull(entry_of(r)) or 0.0) for r in done_competing}
+    above = {r.hash: d for r, d in zip(done_competing, distances, strict=True) if d is not None}
     by_hash = {record.hash: point for record, point in zip(done_probes, points, strict=True)}
     return FieldHull(_probe_table(probes, by_hash), _competing_table(competing, above), points=tuple(points))
+
+
+def _points(
+    probes: list[ComputedEntry], competing: list[ComputedEntry], section: Sequence[str]
+) -> tuple[list[HullPoint], list[float | None]]:
+    """Probes on the hull, and the distance of each competing phase from the hull of the competing phases."""
+    if section:
+        return section_points(probes, competing, section), above_section(competing, section)
+    diagram = build_phase_diagram(competing)
+    return hull_points(probes, competing), [float(diagram.get_e_above_hull(entry) or 0.0) for entry in competing]
 
 
 def entry_of(record: CalculationRecord) -> ComputedEntry:

@@ -85,6 +85,9 @@ class FieldRecord:
             max_force, cpu_s, hash, output.
         competing: One row per competing phase: formula, state, reason, level, energy_per_atom, e_above_hull (eV/atom,
             among the competing phases), generator, structure, hash.
+        level_name: The level's short name, such as ``cp2k``.
+        section: End members between which the hull was built; empty for the whole field, elements included.
+        lower: The same field at the levels below, the screening level first; each has its own hull and no verdict.
     """
 
     phase_field: str
@@ -99,6 +102,9 @@ class FieldRecord:
     competing_source: str = ""
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     competing: pd.DataFrame = field(default_factory=pd.DataFrame)
+    level_name: str = ""
+    section: tuple[str, ...] = ()
+    lower: tuple[FieldRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from loop.campaign import Campaign
-from loop.field_hull import field_hull
+from loop.levels_of_field import levels_of
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
 
 
@@ -56,10 +56,16 @@ def _field_records(campaign: Campaign) -> list[FieldRecord]:
 
 
 def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str, dict[str, Any]]) -> FieldRecord:
-    hull = field_hull(campaign.calculations.of(name, "probe"), campaign.calculations.of(name, "competing"))
     verdict = verdicts.get(name, {"phase_field": name, "cycle": cycle})
     known = {key: value for key, value in verdict.items() if value is not None}
-    return FieldRecord(**known, probes=hull.probes, competing=hull.competing)
+    levels = levels_of(campaign, name)
+    if not levels:
+        return FieldRecord(**known)
+    *below, top = levels
+    source = str(known.get("competing_source", "")).rpartition("; ")[0]
+    common = {"phase_field": name, "cycle": cycle, "verdict": known.get("verdict", "open"), "competing_source": source}
+    lower = tuple(FieldRecord(**common, **level.columns, error_band=level.error_band) for level in below)
+    return FieldRecord(**{"error_band": top.error_band, **top.columns, **known}, lower=lower)
 
 
 def status(campaign: Campaign) -> dict[str, Any]:
@@ -81,6 +87,7 @@ def status(campaign: Campaign) -> dict[str, Any]:
                 "best_e_above_competing": verdicts.get(row["phase_field"], {}).get("best_e_above_competing"),
                 "best_composition": verdicts.get(row["phase_field"], {}).get("best_composition") or None,
                 "reason": verdicts.get(row["phase_field"], {}).get("reason", row["reason"]),
+                "levels": [level.summary for level in levels_of(campaign, row["phase_field"])],
             }
             for row in proposed
         ],

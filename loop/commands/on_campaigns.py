@@ -148,11 +148,21 @@ def export(
             typer.echo(f"wrote {path}")
 
 
-def doctor() -> None:
+def doctor(
+    setup: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Prepare instead what a level needs: cp2k, its basis sets.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Where --setup writes; default: ./cp2k-data.")
+    ] = None,
+) -> None:
     """Say what this machine can run, and what each missing thing needs."""
-    from loop.doctor import examine
+    from loop.doctor import examine, set_up
     from loop.tables import print_findings
 
+    if setup is not None:
+        typer.echo("\n".join(set_up(setup, folder)))
+        return
     print_findings(examine())
 
 

@@ -101,7 +101,9 @@ def hull_map(
     ] = "",
     style: Annotated[str, typer.Option(metavar="STYLE", help="paper, slide or poster.")] = "paper",
     colours: Annotated[str, typer.Option(metavar="COLOURS", help="red, colour-blind or grey.")] = "red",
-    level: Annotated[str, typer.Option(metavar="TEXT", help="Level of theory of the table, for the caption.")] = "",
+    level: Annotated[
+        str, typer.Option(metavar="TEXT", help="Of a table, for the caption; of a campaign, which level to show.")
+    ] = "",
     competing: Annotated[
         str, typer.Option(metavar="TEXT", help="Source of the table's competing phases, for the caption.")
     ] = "",

@@ -12,6 +12,7 @@ from loop.report import view
 from loop.report.energies import read_energies
 from loop.report.hull_map import draw_hull_map, save_map
 from loop.report.interactive import write_interactive
+from loop.report.levels import at_level
 from loop.report.points import (
     MapNote,
     MapPoint,
@@ -32,7 +33,8 @@ class MapOptions:
         mark: Formulas of new phases, drawn in magenta.
         size: ``paper``, ``slide`` or ``poster``.
         colours: ``red``, ``colour-blind`` or ``grey``.
-        level: The level of theory of a table, in words, for the caption.
+        level: Of a table, its level of theory in words for the caption; of a campaign, the name of the level to show
+            instead of the highest.
         source: Where a table's competing phases come from, in words, for the caption.
         section: Two or three end members, such as ``("Li2S", "SnS2", "LiCl")``, for a section through the field.
     """
@@ -99,7 +101,7 @@ def map_campaign(
     if str(phase_field) not in explored:
         names = ", ".join(explored) or "none yet"
         raise ValueError(f"the campaign has not explored {phase_field}; explored: {names}")
-    one = explored[str(phase_field)]
+    one = at_level(explored[str(phase_field)], options.level)
     points = points_from_record(one)
     _draw(points, phase_field, out, note_from_record(one), options, options.mark or view.near_hull(one, record))
     _write_json(json_file, [point.formula for point in points], points)

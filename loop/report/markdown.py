@@ -11,6 +11,7 @@ from markupsafe import Markup
 from loop.records import CampaignRecord, FieldRecord
 from loop.report import view
 from loop.report.citations import citations
+from loop.report.levels import level_table
 from loop.report.page import draw_field, write_structures
 from loop.report.tables import write_tables
 
@@ -75,6 +76,10 @@ def _field_paragraphs(field: FieldRecord, has_map: bool) -> Iterable[str]:
     found = view.found_in(field)
     if found:
         yield _found_table(found[:_ROWS])
+    if compared := level_table(field):
+        yield text(compared.in_words())
+        rows = [(formula, *(view.mev(e, signed=True) for e in energies)) for formula, energies in compared.rows]
+        yield _table(("From competing phases (meV/atom)", *compared.levels), rows)
     probes = f"[tables/probes_{name}.csv](tables/probes_{name}.csv)"
     yield f"All probes: {probes}. Competing phases: {text(field.competing_source)}."
 

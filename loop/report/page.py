@@ -17,6 +17,7 @@ from loop.report.citations import citations
 from loop.report.embedding import json_for_script
 from loop.report.formulas import html
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
+from loop.report.levels import file_stem, level_table
 from loop.report.points import MapPoint, level_in_words, note_from_record, points_from_record
 from loop.report.tables import write_tables
 from vae.phase_fields import PhaseField
@@ -61,6 +62,8 @@ def build_report(record: CampaignRecord, folder: Path) -> Path:
     write_tables(record, folder / "tables")
     write_structures(record, folder / "structures")
     maps = {field.phase_field: draw_field(field, folder / "maps", record) for field in record.fields}
+    for lower in (each for field in record.fields for each in field.lower):
+        maps[file_stem(lower, top=False)] = draw_field(lower, folder / "maps", record, file_stem(lower, top=False))
     page = folder / "index.html"
     page.write_text(render(record, maps), encoding="utf-8")
     return page
@@ -72,8 +75,8 @@ def write_structures(record: CampaignRecord, folder: Path) -> list[Path]:
     return [structures.write_cif(probe.structure or {}, folder / probe.file_name) for probe in probes]
 
 
-def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord) -> FieldMap:
-    """Draw the map of a field, save it for print, and return what the page embeds."""
+def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord, stem: str = "") -> FieldMap:
+    """Draw the map of a field, save it for print under its name or `stem`, and return what the page embeds."""
     remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
     points = points_from_record(field)
     phase_field = PhaseField.parse(field.phase_field)
@@ -83,8 +86,8 @@ def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord) -> Fiel
         return FieldMap(missing=str(error))
     figure.set_dpi(_PRINT_DPI)
     for ending in ("png", "svg"):
-        save_map(figure, folder / f"{field.phase_field}.{ending}", _PRINT_DPI)
-    image = Image.open(folder / f"{field.phase_field}.png").convert("RGB")
+        save_map(figure, folder / f"{stem or field.phase_field}.{ending}", _PRINT_DPI)
+    image = Image.open(folder / f"{stem or field.phase_field}.png").convert("RGB")
     spots = places_on_image(figure, points, phase_field, image.height)
     return FieldMap(_embedded(image), image.width, image.height, tuple(spots))
 
@@ -107,6 +110,7 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(formula=html, mev=view.mev, number=view.number, duration=view.duration, plain=view.plain)
+    environment.filters.update(level_table=level_table, stem=lambda lower: file_stem(lower, top=False))
     environment.filters.update(level=level_in_words, file_name=lambda path: Path(path).name)
     page = view.page_view(record)
     spent, found = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])

@@ -11,6 +11,7 @@ from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
 from dft.hull import hull_points
+from dft.section import above_section
 from loop.records import FieldRecord
 from loop.report.energies import EnergyTable
 from loop.report.formulas import field_formula
@@ -161,6 +162,9 @@ def _above_full_hull(record: FieldRecord, rows: list[dict]) -> dict[int, float]:
     probes = finished(record.probes, "energy_per_atom")
     competing = [_entry(str(row["formula"]), row["energy_per_atom"]) for row in rows]
     new = [_entry(str(row["composition"]), row["energy_per_atom"]) for row in probes]
+    if new and record.section:
+        above = above_section([*competing, *new], record.section)[: len(rows)]
+        return {i: distance for i, distance in enumerate(above) if distance is not None}
     if not new or not any(entry.is_element for entry in competing):
         return {}
     return {i: point.e_above_hull for i, point in enumerate(hull_points([*competing, *new], competing)[: len(rows)])}
@@ -192,6 +196,9 @@ def finished(table: pd.DataFrame, energy: str) -> list[dict]:
 
 def note_from_record(record: FieldRecord, remark: str = "") -> MapNote:
     """What the map of an explored field rests on."""
+    if record.section:
+        ends = ", ".join(record.section)
+        remark = f"{remark} Hull over the section {ends} alone, without the elements and what lies outside it.".strip()
     points = points_from_record(record)
     tables = [table for table in (record.probes, record.competing) if not table.empty]
     failed = sum(int((~table["state"].isin(["done", "duplicate"])).sum()) for table in tables if "state" in table)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from loop.records import CampaignRecord, FieldRecord
+from loop.report.levels import level_table
 
 PROBE_COLUMNS = (
     "composition",
@@ -63,11 +64,22 @@ def write_tables(record: CampaignRecord, folder: Path) -> list[Path]:
     for field in record.fields:
         tables[f"probes_{field.phase_field}"] = probe_table(field)
         tables[f"competing_{field.phase_field}"] = competing_table(field)
+        tables |= _lower_levels(field)
     paths = []
     for name, table in tables.items():
         paths.append(folder / f"{name}.csv")
         table.to_csv(paths[-1], index=False)
     return paths
+
+
+def _lower_levels(field: FieldRecord) -> dict[str, pd.DataFrame]:
+    """Probes and competing phases at each lower level, and what the levels say of the same compositions."""
+    tables: dict[str, pd.DataFrame] = {}
+    for lower in field.lower:
+        tables[f"probes_{lower.phase_field}_{lower.level_name}"] = probe_table(lower)
+        tables[f"competing_{lower.phase_field}_{lower.level_name}"] = competing_table(lower)
+    compared = level_table(field)
+    return tables if compared is None else {**tables, f"levels_{field.phase_field}": compared.frame()}
 
 
 def _with_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -1,0 +1,189 @@
+"""The ladder of levels of theory: what each level is, and which calculations of a field go on from one to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pymatgen.core import Composition, Structure
+
+from dft.execute import read_output
+from dft.levels import LevelOfTheory, level
+from dft.probes import ProbeStructure
+from dft.section import in_section
+from dft.workflows import ScreeningMaker, structure_hash, survivors
+from loop.calculation_log import Calculation
+from loop.campaign import Campaign
+from loop.database import to_json
+from loop.errors import UserError
+from loop.field_hull import FieldHull, field_hull
+from loop.ladder_settings import section_of
+from loop.records import CalculationRecord
+
+if TYPE_CHECKING:
+    from dft.first_principles import FirstPrinciplesLevel, FirstPrinciplesMaker
+
+MEV = 1000.0  # meV per eV
+
+#: How hard the lowest structure of a composition is looked for: structures built, and rounds of (survivors, steps).
+SEARCHES: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
+    "quick": (20, ((4, 6), (2, 12))),
+    "thorough": (50, ((12, 8), (6, 12), (3, 20))),
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One level of a campaign's ladder.
+
+    Attributes:
+        number: From 0, the screening level.
+        level: The level of theory.
+        maker: What computes one composition at it.
+        section: End members between which hulls of this level are built; empty for whole fields.
+    """
+
+    number: int
+    level: LevelOfTheory | FirstPrinciplesLevel
+    maker: ScreeningMaker | FirstPrinciplesMaker
+    section: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """Identity of the level, as entries carry it."""
+        return self.level.identity
+
+    @property
+    def is_force_field(self) -> bool:
+        """Whether it is cheap enough for several structures per composition."""
+        return isinstance(self.level, LevelOfTheory)
+
+
+def ladder(campaign: Campaign, elements: Collection[str] = ()) -> list[Rung]:
+    """The levels of a campaign, the screening level first, each fit to run on this machine.
+
+    Args:
+        campaign: Its settings say which.
+        elements: Those that calculations will hold: their basis sets and POTCARs must be there.
+
+    Raises:
+        UserError: If there is no such level, or its engine or data are missing.
+    """
+    settings = campaign.settings
+    rungs = []
+    for number, name in enumerate(settings.ladder_of_levels):
+        checkpoint = (settings.checkpoint or "") if name == "mace" or len(settings.ladder_of_levels) == 1 else ""
+        try:
+            rungs.append(_rung(campaign, number, name, checkpoint, elements))
+        except (ValueError, OSError) as error:
+            raise UserError(str(error)) from None
+    return rungs
+
+
+def _rung(campaign: Campaign, number: int, name: str, checkpoint: str, elements: Collection[str]) -> Rung:
+    settings = campaign.settings
+    overrides = settings.level_settings.get(name, {})
+    found = level(name, checkpoint, **overrides)
+    section = settings.ladder.section if number else ()
+    if isinstance(found, LevelOfTheory):
+        _, rounds = SEARCHES[settings.probes.search]
+        return Rung(number, found, ScreeningMaker.from_level(found, rounds=rounds), section)
+    from dft.first_principles import FirstPrinciplesMaker, missing
+
+    if reason := missing(name, elements, overrides):
+        raise ValueError(f"level_of_theory {name!r} cannot run here: {reason}")
+    return Rung(number, found, FirstPrinciplesMaker.from_level(found), section)
+
+
+def checked_ladder(campaign: Campaign, elements: Collection[str]) -> list[Rung]:
+    """As `ladder`, and keep each level's name and error for figures that are made from the records alone."""
+    rungs = ladder(campaign, elements)
+    known = json.loads(campaign.database.meta("levels") or "{}")
+    facts = {
+        r.identity: {"name": r.level.name, "error_band": r.level.error_band, "error_source": r.level.error_source}
+        for r in rungs
+    }
+    campaign.database.set_meta(levels=to_json({**known, **facts}))
+    return rungs
+
+
+def where_it_stopped(rungs: list[Rung], reached: Rung, window: float) -> str:
+    """A sentence that says at which level of the ladder the verdict was found, and why not higher."""
+    if reached is rungs[-1] or reached.number == rungs[-1].number:
+        return f"Level of theory: {reached.level.name}, the highest of {len(rungs)}"
+    following = rungs[reached.number + 1].level.name
+    return (
+        f"Level of theory: {reached.level.name}; no composition within {window * MEV:.0f} meV/atom of its hull was "
+        f"left for {following}"
+    )
+
+
+def hull_at(campaign: Campaign, phase_field: str, rung: Rung) -> FieldHull:
+    """The hull of a field at one level, from the calculations made for it."""
+    log, section = campaign.calculations, section_of(rung.section, phase_field.split("-"))
+    probes, competing = (log.of(phase_field, role, rung.identity) for role in ("probe", "competing"))
+    return field_hull(probes, competing, section)
+
+
+def promoted(
+    campaign: Campaign, phase_field: str, lower: Rung, upper: Rung
+) -> tuple[list[Calculation], dict[str, str]]:
+    """What goes on from one level to the next: the lowest probes, and the competing phases that can matter to them.
+
+    Args:
+        campaign: Holds the calculations at the lower level.
+        phase_field: The field.
+        lower: The level that is done.
+        upper: The next.
+
+    Returns:
+        The calculations, and the reason for each probe composition by composition; nothing where no probe lies within
+        the window, or the lower level has no hull.
+    """
+    hull = hull_at(campaign, phase_field, lower)
+    settings = campaign.settings.ladder
+    section = section_of(upper.section, phase_field.split("-"))
+    near = hull.probes[hull.probes["e_above_competing"].astype(float) <= settings.window]
+    near = near[[not section or in_section(c, section) for c in near["composition"]]]
+    chosen = near.sort_values("e_above_competing", kind="stable").head(settings.kept_at_step(lower.number))
+    if chosen.empty:
+        return [], {}
+    reasons = {
+        row["composition"]: f"{row['e_above_competing'] * MEV:+.0f} meV/atom at {lower.level.name}, "
+        f"number {place} of {len(hull.probes)} compositions there"
+        for place, row in enumerate(chosen.to_dict("records"), start=1)
+    }
+    wanted = set(chosen["hash"]) | {
+        row["hash"] for row in hull.competing.to_dict("records") if _matters(row, settings.window, section)
+    }
+    log = campaign.calculations
+    records = [r for role in ("probe", "competing") for r in log.of(phase_field, role, lower.identity)]
+    n = settings.structures or (3 if upper.is_force_field else 1)
+    return [_handed_on(campaign, r, upper, n) for r in records if r.hash in wanted], reasons
+
+
+def _matters(row: dict[str, Any], window: float, section: Collection[str]) -> bool:
+    """Whether a competing phase is needed for the next hull: near this one, an element, or an end member."""
+    above, composition = row["e_above_hull"], Composition(row["formula"])
+    if above is None or above != above:
+        return False
+    if section:
+        ends = {Composition(formula).reduced_formula for formula in section}
+        return composition.reduced_formula in ends or (above <= window and in_section(composition, list(section)))
+    return composition.is_element or above <= window
+
+
+def _handed_on(campaign: Campaign, record: CalculationRecord, upper: Rung, n: int) -> Calculation:
+    structures = _lowest_structures(campaign, record, n)
+    identity = structure_hash(structures, upper.identity, upper.maker.funnel)
+    return Calculation(identity, record.role, record.composition, [probe.as_dict() for probe in structures])
+
+
+def _lowest_structures(campaign: Campaign, record: CalculationRecord, n: int) -> list[ProbeStructure]:
+    """The lowest structures of a calculation; the records hold the lowest, its raw output the next ones."""
+    path = campaign.folder / record.output
+    if n > 1 and record.output and path.is_file():
+        return survivors(read_output(path))[:n]
+    return [ProbeStructure(Structure.from_dict(record.structure or {}), record.generator)]
