@@ -6,12 +6,19 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pymatgen.core import Structure
+from monty.json import MontyEncoder
+from pymatgen.analysis.phase_diagram import PhaseDiagram
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
+from dft.hull import LEVEL_KEY
 from dft.probes.base import ProbeStructure
 from dft.structure_files import read_folder
+from dft.vasp import VaspSettings
+
+if TYPE_CHECKING:
+    from dft.first_principles import FirstPrinciplesLevel
 
 #: Hulls of the Materials Project exist per thermo type; this is the one that its GGA and GGA+U calculations share.
 THERMO_TYPE = "GGA_GGA+U"
@@ -50,7 +57,8 @@ def from_materials_project(
 ) -> KnownPhases:
     """Structures of the Materials Project within a window above its hull, kept in a file for the next time.
 
-    Only structures are taken: they are computed again at the campaign's level of theory.
+    A campaign takes the structures alone and computes them again at its level of theory; the energies in the file are
+    for `matching_entries`.
 
     Args:
         elements: Of the field; every subsystem is asked for.
@@ -67,7 +75,9 @@ def from_materials_project(
     if not path.exists():
         answer = _ask(system, window, api_key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(answer))
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(answer))
+        partial.replace(path)  # a file of that name is always whole
     return read_materials_project(path, max_atoms)
 
 
@@ -76,18 +86,85 @@ def read_materials_project(path: Path, max_atoms: int = 60) -> KnownPhases:
     answer = json.loads(path.read_text())
     phases: dict[str, list[ProbeStructure]] = {}
     set_aside: dict[str, str] = {}
-    for entry in answer["entries"]:
-        structure = Structure.from_dict(entry["structure"]).get_primitive_structure()
+    for entry in map(ComputedStructureEntry.from_dict, answer["entries"]):
+        structure = entry.structure.get_primitive_structure()
         structure.remove_oxidation_states()
+        name = material_id(entry)
         if len(structure) > max_atoms:
-            set_aside[entry["material_id"]] = f"its primitive cell has {len(structure)} atoms, more than {max_atoms}"
+            set_aside[name] = f"its primitive cell has {len(structure)} atoms, more than {max_atoms}"
             continue
-        label = f"Materials Project: {entry['material_id']}"
+        label = f"Materials Project: {name}"
         phases.setdefault(structure.composition.reduced_formula, []).append(ProbeStructure(structure, label))
     source = (
         f"Materials Project, database {answer['database']}, {answer['thermo_type']}, within {answer['window']} eV/atom"
     )
     return KnownPhases(phases, set_aside, source)
+
+
+def matching_entries(path: Path, level: FirstPrinciplesLevel) -> list[ComputedStructureEntry]:
+    """The phases of such a file with the Materials Project's energies, corrected, for the one level that they match.
+
+    Probes join them on a hull only after `corrected` with the same scheme.
+
+    Args:
+        path: Written by `from_materials_project`.
+        level: Of the probes.
+
+    Returns:
+        Entries that carry the identity of the level; total energies in eV.
+
+    Raises:
+        ValueError: If the level is another than `vasp` with the Materials Project's settings, or the energies are of
+            another thermo type.
+    """
+    answer = json.loads(path.read_text())
+    if answer["thermo_type"] != THERMO_TYPE:
+        raise ValueError(f"{path.name} holds energies of thermo type {answer['thermo_type']}, not {THERMO_TYPE}")
+    if level.name != "vasp" or level.settings != VaspSettings():
+        raise ValueError(
+            f"energies of the Materials Project ({THERMO_TYPE}) match the level 'vasp' with its own settings alone, "
+            f"not {level.identity}: compute its structures again"
+        )
+    entries = corrected([ComputedStructureEntry.from_dict(entry) for entry in answer["entries"]])
+    for entry in entries:
+        entry.data[LEVEL_KEY] = level.identity
+    return entries
+
+
+def corrected(entries: list[ComputedStructureEntry]) -> list[ComputedStructureEntry]:
+    """Entries with the corrections of 2020 (pymatgen's `MaterialsProject2020Compatibility`) in place of any before.
+
+    Args:
+        entries: Of GGA and GGA+U calculations with the Materials Project's settings; their parameters say run_type,
+            hubbards and potcar_symbols.
+
+    Raises:
+        ValueError: If an entry was computed with other settings, named by its formula.
+    """
+    from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+
+    scheme = MaterialsProject2020Compatibility()
+    processed = []
+    for entry in entries:
+        found = scheme.process_entries([entry], clean=True, inplace=False, on_error="ignore")
+        if not found:
+            raise ValueError(
+                f"{entry.composition.reduced_formula} ({entry.entry_id}) was not computed with the Materials Project's "
+                "settings: its corrections of 2020 do not apply"
+            )
+        processed += found
+    return processed
+
+
+def material_id(entry: ComputedStructureEntry) -> str:
+    """The identifier under which the Materials Project shows an entry, such as ``mp-22905``."""
+    return str(entry.data.get("material_id") or entry.entry_id)
+
+
+def within_window(entries: list[ComputedStructureEntry], window: float) -> list[ComputedStructureEntry]:
+    """Those that lie within a window above the hull of all of them, eV/atom."""
+    diagram = PhaseDiagram(entries)
+    return [entry for entry in entries if (diagram.get_e_above_hull(entry) or 0.0) <= window]
 
 
 def _ask(system: str, window: float, api_key: str | None) -> dict[str, Any]:
@@ -97,20 +174,15 @@ def _ask(system: str, window: float, api_key: str | None) -> dict[str, Any]:
         raise ValueError("the Materials Project needs the package 'mp-api': pip install 'phaseloop[mp]'") from None
     try:
         with MPRester(api_key) as client:
-            found = client.materials.summary.search(
-                chemsys=_subsystems(system), energy_above_hull=(0, window), fields=["material_id", "structure"]
+            found = client.get_entries_in_chemsys(
+                system.split("-"), compatible_only=True, additional_criteria={"thermo_types": [THERMO_TYPE]}
             )
             database = client.get_database_version()
+            near = within_window(found, window)
     except Exception as error:  # the client raises its own, the network's and pydantic's errors
         raise ValueError(
             f"the Materials Project did not answer for {system} ({type(error).__name__}: {error}): "
             "set MP_API_KEY to your key, or give a folder of structures"
         ) from None
-    entries = [{"material_id": str(doc.material_id), "structure": doc.structure.as_dict()} for doc in found]
+    entries = [json.loads(json.dumps(entry, cls=MontyEncoder)) for entry in near]
     return {"database": database, "thermo_type": THERMO_TYPE, "window": window, "entries": entries}
-
-
-def _subsystems(system: str) -> list[str]:
-    symbols = system.split("-")
-    masks = range(1, 2 ** len(symbols))
-    return ["-".join(s for k, s in enumerate(symbols) if mask >> k & 1) for mask in masks]

@@ -146,7 +146,7 @@ def promoted(
     settings = campaign.settings.ladder
     section = section_of(upper.section, phase_field.split("-"))
     near = hull.probes[hull.probes["e_above_competing"].astype(float) <= settings.window]
-    near = near[[not section or in_section(c, section) for c in near["composition"]]]
+    near = near[near["composition"].map(lambda c: not section or in_section(c, section)).astype(bool)]
     chosen = near.sort_values("e_above_competing", kind="stable").head(settings.kept_at_step(lower.number))
     if chosen.empty:
         return [], {}

@@ -1,9 +1,14 @@
-import json
+import sys
+import types
+from typing import ClassVar
 
 import pytest
 from pymatgen.core import Lattice, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from dft.databases import _subsystems, from_folder, from_materials_project, read_materials_project
+from dft.databases import corrected, from_folder, from_materials_project, matching_entries
+from dft.first_principles import FirstPrinciplesLevel, engine_settings
+from dft.hull import LEVEL_KEY
 
 
 def rocksalt(cation, anion, a):
@@ -19,23 +24,128 @@ def test_folder_gives_phases_by_formula_and_names_what_it_sets_aside(tmp_path):
     assert "holds Na" in phases.set_aside["c.cif"]
 
 
-def test_every_subsystem_is_asked_for():
-    assert _subsystems("Cl-Li-S") == ["Cl", "Li", "Cl-Li", "S", "Cl-S", "Li-S", "Cl-Li-S"]
+# as the client gives them: entries of pymatgen's own class with the parameters of a GGA run
+def answered(structure, name, energy, functional="PBE"):
+    symbols = {"Li": "Li_sv", "Na": "Na_pv", "Cl": "Cl"}
+    potcars = [f"{functional} {symbols[e.symbol]}" for e in structure.composition.elements]
+    parameters = {"run_type": "GGA", "hubbards": {}, "is_hubbard": False, "potcar_symbols": potcars}
+    data = {"material_id": name, "oxidation_states": {"Li": 1.0, "Cl": -1.0} if len(potcars) > 1 else {}}
+    return ComputedStructureEntry(structure, energy * len(structure), parameters=parameters, data=data, entry_id=name)
 
 
-def test_cached_answer_is_read_and_large_cells_are_set_aside(tmp_path):
-    salt, large = rocksalt("Li", "Cl", 5.13), rocksalt("Na", "Cl", 5.64)
-    large.translate_sites([0], [0.1, 0.05, 0])  # no smaller cell repeats any more
-    entries = [{"material_id": f"mp-{k}", "structure": s.as_dict()} for k, s in enumerate((salt, large))]
-    answer = {"database": "2025.9.25", "thermo_type": "GGA_GGA+U", "window": 0.05, "entries": entries}
-    path = tmp_path / "answer.json"
-    path.write_text(json.dumps(answer))
-    phases = read_materials_project(path, max_atoms=4)
+def answers():
+    lithium = Structure(Lattice.cubic(3.44), ["Li", "Li"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    chlorine = Structure(Lattice.cubic(5.0), ["Cl", "Cl"], [[0, 0, 0], [0.4, 0, 0]])
+    salt = rocksalt("Li", "Cl", 5.13)
+    found = [answered(lithium, "mp-1", -1.9), answered(chlorine, "mp-2", -1.8), answered(salt, "mp-3", -3.9)]
+    return [*found, answered(rocksalt("Li", "Cl", 5.6), "mp-4", -3.7)]  # 200 meV/atom above the other
+
+
+class Client:
+    """What of the client is used, with written answers; it keeps what it was asked."""
+
+    asked: ClassVar[list] = []
+
+    def __init__(self, api_key=None):
+        self.api_key = api_key
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def get_entries_in_chemsys(self, elements, **criteria):
+        self.asked.append((elements, criteria))
+        return answers()
+
+    def get_database_version(self):
+        return "2025.09.25"
+
+
+@pytest.fixture
+def client(monkeypatch):
+    Client.asked.clear()
+    module = types.ModuleType("mp_api.client")
+    module.MPRester = Client
+    monkeypatch.setitem(sys.modules, "mp_api", types.ModuleType("mp_api"))
+    monkeypatch.setitem(sys.modules, "mp_api.client", module)
+    return Client
+
+
+def test_one_thermo_type_is_asked_for_by_name_and_the_answer_is_kept(client, tmp_path):
+    phases = from_materials_project(["Li", "Cl"], tmp_path, window=0.1)
+    assert client.asked == [
+        (["Cl", "Li"], {"compatible_only": True, "additional_criteria": {"thermo_types": ["GGA_GGA+U"]}})
+    ]
     assert {f: [p.generator for p in found] for f, found in phases.structures.items()} == {
-        "LiCl": ["Materials Project: mp-0"]
+        "Li": ["Materials Project: mp-1"],
+        "Cl2": ["Materials Project: mp-2"],
+        "LiCl": ["Materials Project: mp-3"],  # mp-4 lies beyond the window
     }
-    assert phases.set_aside == {"mp-1": "its primitive cell has 8 atoms, more than 4"}
-    assert "database 2025.9.25, GGA_GGA+U, within 0.05 eV/atom" in phases.source
+    assert "database 2025.09.25, GGA_GGA+U, within 0.1 eV/atom" in phases.source
+    again = from_materials_project(["Cl", "Li"], tmp_path, window=0.1)
+    assert len(client.asked) == 1  # the second answer came from the disk
+    assert again.source == phases.source
+    assert list(tmp_path.iterdir()) == [tmp_path / "materials_project_Cl-Li_100meV.json"]
+
+
+def test_another_window_is_another_question(client, tmp_path):
+    from_materials_project(["Li", "Cl"], tmp_path, window=0.1)
+    wide = from_materials_project(["Li", "Cl"], tmp_path, window=0.3)
+    assert len(client.asked) == 2
+    assert len(wide.structures["LiCl"]) == 2
+
+
+@pytest.mark.usefixtures("client")
+def test_large_cells_are_set_aside_by_name(tmp_path):
+    phases = from_materials_project(["Li", "Cl"], tmp_path, window=0.1, max_atoms=1)
+    assert phases.set_aside["mp-3"] == "its primitive cell has 2 atoms, more than 1"
+    assert list(phases.structures) == ["Li"]
+
+
+def test_a_service_that_does_not_answer_is_told_with_the_way_out(client, tmp_path, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(client, "get_entries_in_chemsys", refuse)
+    with pytest.raises(ValueError, match=r"did not answer for Cl-Li \(ConnectionError: no route\): set MP_API_KEY"):
+        from_materials_project(["Li", "Cl"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def vasp_level(**overrides):
+    return FirstPrinciplesLevel("vasp", "vasp|test", 0.024, "test", engine_settings("vasp", overrides))
+
+
+@pytest.mark.usefixtures("client")
+def test_energies_are_taken_for_the_level_that_matches_with_the_corrections_of_2020(tmp_path):
+    from_materials_project(["Li", "Cl"], tmp_path, window=0.1)
+    found = matching_entries(next(tmp_path.iterdir()), vasp_level())
+    by_name = {entry.entry_id: entry for entry in found}
+    assert {entry.data[LEVEL_KEY] for entry in found} == {"vasp|test"}
+    # the anion correction of chloride is -0.614 eV per Cl (Wang et al., Sci. Rep. 11, 15496 (2021)); 4 Cl in the cell
+    assert by_name["mp-3"].correction == pytest.approx(4 * -0.614)
+    assert by_name["mp-1"].correction == 0.0
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("overrides", [{"incar": {"ENCUT": 700}}, {"potcar_functional": "PBE_54"}])
+def test_energies_are_refused_at_any_other_level(overrides, tmp_path):
+    from_materials_project(["Li", "Cl"], tmp_path)
+    path = next(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="match the level 'vasp' with its own settings alone, not vasp"):
+        matching_entries(path, vasp_level(**overrides))
+    cp2k = FirstPrinciplesLevel("cp2k", "cp2k|test", 0.024, "test", engine_settings("cp2k", {}))
+    with pytest.raises(ValueError, match=r"not cp2k\|test: compute its structures again"):
+        matching_entries(path, cp2k)
+
+
+def test_an_entry_of_other_settings_has_no_corrections():
+    other = answered(rocksalt("Li", "Cl", 5.13), "mine", -3.9, functional="LDA")
+    other.parameters["potcar_symbols"] = ["PBE Li_sv", "PBE Cl_h"]
+    with pytest.raises(ValueError, match=r"LiCl \(mine\) was not computed with the Materials Project's settings"):
+        corrected([other])
 
 
 def test_missing_client_is_told_with_the_way_to_install_it(tmp_path, monkeypatch):

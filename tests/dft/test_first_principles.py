@@ -5,10 +5,12 @@ from dft.first_principles import (
     NAMES,
     FirstPrinciplesLevel,
     FirstPrinciplesMaker,
+    engine_settings,
     first_principles_level,
     missing,
     summarise,
 )
+from dft.levels import FIRST_PRINCIPLES
 from dft.probes import ProbeStructure
 
 
@@ -25,7 +27,7 @@ def document(structure, energy=-3.7, forces=((0.0, 0.0, 0.01), (0.0, 0.03, 0.04)
 
 
 def test_task_document_becomes_a_result():
-    out = summarise.original(document(salt(5.2)), PROBE, "cp2k|PBE")
+    out = summarise.original([document(salt(5.2))], [PROBE], "cp2k|PBE")
     assert (out["state"], out["energy_per_atom"], out["level"]) == ("done", -3.7, "cp2k|PBE")
     assert out["max_force"] == pytest.approx(0.05)
     assert Structure.from_dict(out["structure"]).volume == pytest.approx(salt(5.2).volume)
@@ -40,7 +42,7 @@ def test_task_document_becomes_a_result():
     ],
 )
 def test_spoilt_task_document_has_no_energy(found, state, reason):
-    out = summarise.original(found, PROBE, "cp2k|PBE")
+    out = summarise.original([found], [PROBE], "cp2k|PBE")
     assert (out["state"], out["energy_per_atom"]) == (state, None)
     assert reason in out["reason"]
 
@@ -52,16 +54,30 @@ def test_unknown_dft_level_is_named():
 
 @pytest.mark.parametrize(("name", "program"), [("cp2k", "cp2k"), ("vasp", "vasp")])
 def test_missing_program_is_told_before_anything_is_submitted(name, program, monkeypatch):
-    monkeypatch.setattr("dft.first_principles.shutil.which", lambda asked: None)
+    monkeypatch.setattr(f"dft.{name}.shutil.which", lambda asked: None)
     with pytest.raises(ValueError, match=rf"'{name}' cannot run here: no program '{program}.*' on the path: install"):
         first_principles_level(name)
 
 
-@pytest.mark.parametrize(("name", "reason"), [("cp2k", "no basis sets for CP2K: run"), ("vasp", "no POTCAR files")])
-def test_missing_data_is_told(name, reason, monkeypatch):
-    monkeypatch.setattr("dft.first_principles.shutil.which", lambda asked: "/bin/true")
-    monkeypatch.setattr("dft.first_principles._pymatgen_setting", lambda key, variable: "")
-    assert reason in missing(name)
+def test_missing_potcars_are_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("dft.vasp.shutil.which", lambda asked: "/bin/true")
+    monkeypatch.delenv("PMG_VASP_PSP_DIR", raising=False)
+    assert "no POTCAR files: set PMG_VASP_PSP_DIR" in missing("vasp")
+    monkeypatch.setenv("PMG_VASP_PSP_DIR", str(tmp_path))
+    (tmp_path / "POT_GGA_PAW_PBE").mkdir()
+    (tmp_path / "POT_GGA_PAW_PBE" / "POTCAR.Li_sv.gz").write_bytes(b"")
+    assert missing("vasp", ["Li"]) == ""
+    assert f"no POTCAR Cl, Sn_d of the set PBE in {tmp_path}" in missing("vasp", ["Li", "Sn", "Cl"])
+    assert "of the set PBE_54" in missing("vasp", ["Li"], {"potcar_functional": "PBE_54"})
+    assert "of the set PBE_54" in missing("vasp-r2scan", ["Li"])
+
+
+def test_the_lowest_of_several_structures_counts():
+    found = [document(salt(), -3.7), document(salt(), -3.9), document(salt(7.0), -4.5)]
+    out = summarise.original(found, [PROBE, PROBE, PROBE], "cp2k|PBE")
+    assert (out["energy_per_atom"], out["n_structures"]) == (-3.9, 3)  # the third broke a guard
+    assert [row["state"] for row in out["trail"]] == ["done", "done", "rejected"]
+    assert [row["energy_per_atom"] for row in out["survivors"]] == [-3.9, -3.7]
 
 
 def test_no_survivor_is_told():
@@ -71,14 +87,34 @@ def test_no_survivor_is_told():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_flow_ends_in_the_summary(name):
-    level = FirstPrinciplesLevel(name, f"{name}|test", 0.024, "test", relax=name != "cp2k-static")
-    flow = FirstPrinciplesMaker.from_level(level).make([PROBE])
+    level = FirstPrinciplesLevel(name, f"{name}|test", 0.024, "test", engine_settings(name, {}))
+    flow = FirstPrinciplesMaker.from_level(level).make([PROBE, PROBE])
     assert flow.jobs[-1].name == "summarise"
-    assert len(flow.jobs) == 2
+    assert len(flow.jobs) == 3
+
+
+def test_the_names_are_those_that_levels_offer():
+    assert NAMES == FIRST_PRINCIPLES
+
+
+def test_settings_of_vasp_reach_every_step_and_the_identity(monkeypatch):
+    monkeypatch.setattr("dft.first_principles.missing", lambda name, overrides: "")
+    default = first_principles_level("vasp")
+    changed = first_principles_level("vasp", incar={"ENCUT": 700}, kpoints={"reciprocal_density": 100})
+    assert changed.identity != default.identity
+    assert 'incar={"ENCUT": 700}' in changed.identity
+    flow = FirstPrinciplesMaker.from_level(changed).make([PROBE])
+    relaxations, static = flow.jobs[0].jobs
+    for job in (*relaxations.jobs, static):
+        generator = job.maker.input_set_generator
+        assert generator.user_incar_settings["ENCUT"] == 700
+        assert generator.user_kpoints_settings["reciprocal_density"] == 100
+    inputs = changed.maker().static_maker.input_set_generator.get_input_set(salt(), potcar_spec=True)
+    assert inputs.incar["ENCUT"] == 700
 
 
 def test_vasp_inputs_are_those_of_the_materials_project():
-    level = FirstPrinciplesLevel("vasp", "vasp|test", 0.024, "test", relax=True)
+    level = FirstPrinciplesLevel("vasp", "vasp|test", 0.024, "test", engine_settings("vasp", {}))
     inputs = level.maker().static_maker.input_set_generator.get_input_set(salt(), potcar_spec=True)
     incar, kpoints = inputs.incar, inputs.kpoints
     # MPStaticSet: 520 eV, spin-polarised, tetrahedron method (Materials Project documentation, calculation parameters)

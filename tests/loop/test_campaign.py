@@ -46,7 +46,7 @@ def test_another_version_is_refused_by_name(tmp_path):
         pass
     with sqlite3.connect(tmp_path / "campaign.db") as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'format_version'")
-    with pytest.raises(UserError, match="has campaign format 99, this program reads format 1"):
+    with pytest.raises(UserError, match="has campaign format 99, this program reads format 2"):
         Campaign.read(tmp_path)
 
 
@@ -71,11 +71,11 @@ def test_changed_settings_are_refused_by_name_until_accepted(tmp_path):
 
 def test_only_a_done_calculation_has_an_energy(campaign):
     plan(campaign, "aa", "bb")
-    for calculation in campaign.calculations.unfinished(FIELD):
+    for calculation in campaign.calculations.unfinished(FIELD, "chgnet"):
         campaign.calculations.begin(calculation.hash)
     campaign.calculations.end("aa", DONE)
     campaign.calculations.end("bb", {**DONE, "state": "unconverged", "reason": "force limit"})
-    done, unconverged = campaign.calculations.of(FIELD, "probe")
+    done, unconverged = campaign.calculations.of(FIELD, "probe", "chgnet")
     assert (done.state, done.energy_per_atom) == ("done", -3.5)
     assert (unconverged.state, unconverged.energy_per_atom) == ("unconverged", None)
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
@@ -86,17 +86,25 @@ def test_what_is_done_is_not_open_again_and_serves_a_second_field(campaign):
     plan(campaign, "aa", "bb")
     campaign.calculations.begin("aa")
     campaign.calculations.end("aa", DONE)
-    assert [c.hash for c in campaign.calculations.unfinished(FIELD)] == ["bb"]
+    assert [c.hash for c in campaign.calculations.unfinished(FIELD, "chgnet")] == ["bb"]
     campaign.calculations.plan("Li-Al-S-Cl", 2, "chgnet", [Calculation("aa", "probe", "Li1Cl1", [])], {})
-    assert campaign.calculations.unfinished("Li-Al-S-Cl") == []
-    assert campaign.calculations.of("Li-Al-S-Cl", "probe")[0].energy_per_atom == -3.5
+    assert campaign.calculations.unfinished("Li-Al-S-Cl", "chgnet") == []
+    assert campaign.calculations.of("Li-Al-S-Cl", "probe", "chgnet")[0].energy_per_atom == -3.5
     assert campaign.calculations.states() == {"done": 1, "approved": 1}
+
+
+def test_levels_of_a_field_do_not_mix(campaign):
+    plan(campaign, "aa")
+    campaign.calculations.plan(FIELD, 1, "cp2k", [Calculation("bb", "probe", "Li1Cl1", [{"n": 1}])], {})
+    assert campaign.calculations.levels(FIELD) == ["chgnet", "cp2k"]
+    assert [record.hash for record in campaign.calculations.of(FIELD, "probe", "cp2k")] == ["bb"]
+    assert [c.hash for c in campaign.calculations.unfinished(FIELD, "chgnet")] == ["aa"]
 
 
 def test_an_interrupted_attempt_is_recorded_and_tried_again(campaign):
     plan(campaign, "aa")
     campaign.calculations.begin("aa")
-    assert [c.hash for c in campaign.calculations.unfinished(FIELD)] == ["aa"]
+    assert [c.hash for c in campaign.calculations.unfinished(FIELD, "chgnet")] == ["aa"]
     campaign.calculations.begin("aa")
     states = [row["state"] for row in campaign.database.query("SELECT state FROM attempts ORDER BY id")]
     assert states == ["interrupted", "running"]
