@@ -109,7 +109,7 @@ def ten_cycles(table: Path):
             if point.role == "competing"
         ]
         return FieldRecord(
-            str(name), cycle, "undecided", "", 0.02, 0.02, "x", "chgnet", 0.02, "prototype search",
+            str(name), cycle, "undecided", "", 0.02, 0.02, probes[0]["composition"], "chgnet", 0.02, "prototype search",
             pd.DataFrame(probes), pd.DataFrame(competing),
         )  # fmt: skip
 

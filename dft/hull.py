@@ -114,6 +114,15 @@ def distances(probe: Entry, everything: PhaseDiagram, alone: PhaseDiagram) -> Hu
     )
 
 
+def distance_from(diagram: PhaseDiagram, entry: Entry) -> float:
+    """Signed distance of an entry from a hull that need not hold it, eV/atom.
+
+    Raises:
+        ValueError: If it lies outside the chemical system of the hull.
+    """
+    return _above(diagram, entry)[1]
+
+
 def _above(diagram: PhaseDiagram, entry: Entry) -> tuple[dict, float]:
     """Decomposition and signed distance from a hull that need not hold the entry, eV/atom."""
     decomposition, distance = diagram.get_decomp_and_e_above_hull(entry, allow_negative=True, check_stable=False)

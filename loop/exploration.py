@@ -123,6 +123,9 @@ class Exploration:
         hull = hull_at(self.campaign, self.name, self.screening)
         if hull.reason:
             raise ValueError(hull.reason)
+        if (best := hull.best) is not None:
+            lowest = float(best["e_above_competing"])
+            self.show(Event("best", self.cycle, self.name, "", str(best["formula"]), e_above_hull=lowest))
         probes = hull.probes
         has_energy = probes["e_above_competing"].notna()
         known = zip(probes["composition"][has_energy], probes["e_above_competing"][has_energy], strict=True)
@@ -149,7 +152,8 @@ class Exploration:
         given = self.known_phases.structures if first else {}
         tasks = [self._build_task("competing", formula) for formula in self._searched_formulas()] if first else []
         tasks += [self._build_task("probe", formula) for formula in batch]
-        self.show(Event("stage", text=f"{self.name}: building structures for {len(tasks)} compositions"))
+        text = f"building structures for {len(tasks)} compositions"
+        self.show(Event("stage", phase_field=self.name, text=text))
         with self.campaign.timed(self.cycle, "generation"):
             built = [self._calculation(outcome) for outcome in self.executor.run(tasks)]
             built += [self._given(formula, structures) for formula, structures in given.items()]
@@ -221,9 +225,14 @@ class Exploration:
             return
         tasks = [Task(c.hash, screen, (rung.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
-        self.show(Event("stage", text=f"computing at {rung.level.name}"))
+        self.show(Event("stage", phase_field=self.name, text=f"computing at {rung.level.name}"))
+
+        def begin(key: str) -> None:
+            self.campaign.calculations.begin(key)
+            self.show(Event("calculation", self.cycle, self.name, "", todo[key].composition, "running"))
+
         with self.campaign.timed(self.cycle, "calculations"):
-            for outcome in self.executor.run(tasks, started=self.campaign.calculations.begin):
+            for outcome in self.executor.run(tasks, started=begin):
                 self._blame_the_machine(outcome)
                 self._record(todo[outcome.key], outcome.value or {"state": "failed", "reason": outcome.reason})
 

@@ -14,7 +14,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from loop.report.formulas import field_formula, mathtext
-from loop.report.geometry import Geometry
+from loop.report.geometry import CORNERS, Geometry
 from loop.report.points import MapNote
 from loop.report.styles import Style
 from vae.phase_fields import PhaseField
@@ -58,8 +58,7 @@ def dress(axes: Any, geometry: Geometry, sizes: Style) -> None:
     for spine in axes.spines.values():
         spine.set_linewidth(sizes.line)
     if geometry.kind == "triangle":
-        for setter, label in zip((axes.set_tlabel, axes.set_llabel, axes.set_rlabel), geometry.labels, strict=True):
-            setter(label, fontsize=1.1 * sizes.font)
+        _name_corners(axes, geometry, sizes)
         for axis in (axes.taxis, axes.laxis, axes.raxis):
             axis.set_ticks([0.25, 0.5, 0.75], ["0.25", "0.5", "0.75"])
         return
@@ -72,6 +71,15 @@ def dress(axes: Any, geometry: Geometry, sizes: Style) -> None:
         axes.set_ylabel(geometry.labels[1], **look)
 
 
+def _name_corners(axes: Any, geometry: Geometry, sizes: Style) -> None:
+    """The corners of a triangle, upright and clear of what lies there."""
+    em = sizes.font
+    look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 1.1 * em, "annotation_clip": False}
+    sides = (("center", "bottom", 0.0, 0.6), ("right", "top", -0.3, -0.5), ("left", "top", 0.3, -0.5))
+    for corner, label, (ha, va, dx, dy) in zip(CORNERS, geometry.labels, sides, strict=True):
+        Axes.annotate(axes, label, corner, (dx * em, dy * em), ha=ha, va=va, gid="corner", **look)
+
+
 def draw_bar(figure: Figure, bar: Axes, colours: Colormap, scale: Normalize, above: bool, sizes: Style) -> None:
     """The colour bar in meV/atom, with the lines of equal energy; `above` says that some ground lies beyond it."""
     extend = "max" if above else "neither"
@@ -81,7 +89,7 @@ def draw_bar(figure: Figure, bar: Axes, colours: Colormap, scale: Normalize, abo
     colour_bar.outline.set_linewidth(sizes.line)
     for level in CONTOURS:
         if level < (scale.vmax or 0):
-            colour_bar.ax.axhline(level, color="black", lw=0.35, alpha=0.55)
+            colour_bar.ax.axhline(level, color="black", lw=0.5 * sizes.line, alpha=0.55)
 
 
 def legend_of(marked: Sequence[str], field: PhaseField) -> str:

@@ -102,7 +102,7 @@ def latent_map(record: CampaignRecord) -> Markup:
     plane = latent[["x", "y"]].to_numpy(float)
     low, span = plane.min(axis=0), np.maximum(np.ptp(plane, axis=0), 1e-9)
     places = 20 + (plane - low) / span * [600, 400]
-    known, shown, labels = [], [], []
+    known, shown, named = [], [], []
     for (px, py), name, kind in zip(places, latent["phase_field"], latent["kind"], strict=True):
         rank, verdict = ranks.get(name), verdicts.get(str(name), "")
         if kind == "known":
@@ -112,9 +112,26 @@ def latent_map(record: CampaignRecord) -> Markup:
         told = ", ".join(filter(None, [str(name), f"rank {rank}" if rank else "", verdict]))
         shown.append(_dot(px, py, 6 if verdict or rank == 1 else 3.5, f"q{level}", told))
         if verdict or (rank and rank <= 3):
-            labels.append(_text(px + 8, py + 4, f"{name} {_VERDICT_MARK.get(verdict, '')}", "start"))
-    parts = [*known, *shown, *labels]
+            named.append((px, py, f"{name} {_VERDICT_MARK.get(verdict, '')}".strip()))
+    parts = [*known, *shown, *_labels(named)]
     return _svg(760, 440, parts, "Latent map: known fields and candidates in the plane of their largest spread")
+
+
+def _labels(named: Sequence[tuple[float, float, str]]) -> list[str]:
+    """Names beside their dots, moved up or down where they would cover one another, with a line to the dot."""
+    parts, taken = [], []
+    for x, y, text in sorted(named, key=lambda each: each[1]):
+        width, right = 7.5 * len(text), x < 560
+        left = x + 12 if right else x - 12 - width
+        for step in sorted(range(-12, 13), key=abs):
+            at = y + 9 * step
+            if not any(abs(at - other) < 17 and left < end and start < left + width for other, start, end in taken):
+                break
+        taken.append((at, left, left + width))
+        edge = left - 2 if right else left + width + 2
+        parts.append(f'<path class="axis" d="M{x:.1f} {y:.1f} L{edge:.1f} {at:.1f}"/>')
+        parts.append(_text(left if right else left + width, at + 4, text, "start" if right else "end", "halo"))
+    return parts
 
 
 def _dot(x: float, y: float, radius: float, kind: str, title: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loop.records import CampaignRecord
-from loop.report import view
+from loop.report import found
 from loop.report.energies import read_energies
 from loop.report.hull_map import draw_hull_map, save_map
 from loop.report.interactive import write_interactive
@@ -103,7 +103,9 @@ def map_campaign(
         raise ValueError(f"the campaign has not explored {phase_field}; explored: {names}")
     one = at_level(explored[str(phase_field)], options.level)
     points = points_from_record(one)
-    _draw(points, phase_field, out, note_from_record(one), options, options.mark or view.near_hull(one, record))
+    _draw(
+        points, phase_field, out, note_from_record(one, points), options, options.mark or found.near_hull(one, record)
+    )
     _write_json(json_file, [point.formula for point in points], points)
     return f"{out}: {phase_field}, {len(points)} energies at {count_compositions(points)} compositions"
 

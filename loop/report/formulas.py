@@ -39,8 +39,13 @@ def field_formula(formula: str, elements: Sequence[str]) -> str:
 def mathtext(formula: str) -> str:
     """The formula for matplotlib, its numbers lowered: plain characters, or mathtext where they are fractional."""
     if "." not in formula:
-        return _NUMBER.sub(lambda number: number[0].translate(_LOWERED), formula)
+        return lowered(formula)
     return _NUMBER.sub(r"$_{\1}$", formula)
+
+
+def lowered(text: str) -> str:
+    """Plain text with the numbers of its formulas lowered, fractional ones too: ``0.50 Li₃.₃SnS₂``."""
+    return _NUMBER.sub(lambda number: number[0].translate(_LOWERED), text)
 
 
 def html(formula: object) -> Markup:

@@ -74,6 +74,15 @@ class Geometry:
             return (f"{second} / ({first} + {second})",)
         return tuple(mathtext(part) for part in self.parts)
 
+    @property
+    def sides(self) -> str:
+        """What the sides of a triangle count, in words; empty for the other kinds, whose axes say it."""
+        if self.kind != "triangle":
+            return ""
+        if self.rule == "section":
+            return "mole fractions of the end members"
+        return "atomic fractions" if self.rule == "elements" else f"shares of {', '.join(self.parts)} among themselves"
+
 
 def geometry_of(field: PhaseField, section: Sequence[str] = ()) -> Geometry:
     """The geometry that suits a field, or a section through it.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -11,17 +10,16 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 from pymatgen.core import Composition
 
 from loop.report import interpolation
-from loop.report.canvas import CONTOURS, caption_lines, draw_bar, dress, lay_out, legend_of, write_caption
-from loop.report.formulas import mathtext
+from loop.report.canvas import caption_lines, draw_bar, dress, lay_out, legend_of, write_caption
+from loop.report.formulas import field_formula, mathtext
 from loop.report.geometry import Geometry, geometry_of
+from loop.report.ground import SCALE_LIMIT, draw_ground, interpolated, is_sparse, scale_of
 from loop.report.labels import place_labels
 from loop.report.line_map import draw_line
 from loop.report.points import MapNote, MapPoint, Placed
@@ -29,10 +27,6 @@ from loop.report.styles import NEW_PHASE, Style, ground, style
 from loop.report.tie_lines import tie_lines
 from vae.phase_fields import PhaseField
 
-#: The colour bar ends between these, meV/atom: a field all near the hull looks dark, beside others too.
-_SCALE_FROM, _SCALE_LIMIT = 100.0, 200.0
-#: Grid points along a side of the ground; few calculations leave nothing for a fine grid to show.
-_FEW, _COARSE, _FINE = 60, 101, 201
 #: More calculations than this get smaller tripods.
 _CROWDED = 250
 #: Text stays text in SVG and PDF, so that it can be searched and edited.
@@ -78,20 +72,25 @@ def draw_hull_map(
     energies = np.array([point.e_above_hull for point, _ in shown]) * 1000
     unique, lowest = interpolation.lowest_per_place(places, energies)
     surface = interpolated(unique, lowest, geometry)
-    colour_map, scale = ground(colours), scale_of(lowest)
+    # a line shows every energy, the other maps the lowest at each place
+    coloured = energies if geometry.kind == "line" else lowest
+    colour_map, scale = ground(colours), scale_of(coloured)
     caption = caption_lines(note, sizes, _absent(points, shown, geometry), _ground_remark(surface, geometry))
     figure, axes, bar = lay_out(sizes, geometry, len(caption) + bool(mark))
     dress(axes, geometry, sizes)
     if geometry.kind == "line":
         draw_line(axes, shown, marked, geometry, colour_map, scale, sizes, magenta)
     else:
-        _draw_ground(axes, unique, lowest, surface, colour_map, scale)
-        _draw_tie_lines(axes, tie_lines(points, geometry), geometry)
+        draw_ground(axes, unique, lowest, surface, colour_map, scale, sizes)
+        joined = tie_lines(points, geometry)
+        _draw_tie_lines(axes, joined, geometry, sizes)
         _draw_tripods(axes, unique, sizes)
-        figure.draw_without_rendering()
+        axes.apply_aspect()
         taken = _draw_marks(axes, marked, geometry, sizes, magenta)
-        _draw_known(axes, shown, taken, geometry, sizes)
-    draw_bar(figure, bar, colour_map, scale, bool(lowest.max() > _SCALE_LIMIT), sizes)
+        stable = {end for pair in joined for end in pair} - {field_formula(text, field.elements) for text in mark}
+        reach = 0.42 if surface else 1.0  # of what a label keeps clear of, in tripods: circles, or coloured discs
+        _draw_known(axes, shown, stable, taken, geometry, sizes, reach)
+    draw_bar(figure, bar, colour_map, scale, bool(coloured.max() > SCALE_LIMIT), sizes)
     write_caption(figure, legend_of(mark, field), caption, sizes, magenta)
     return figure
 
@@ -156,25 +155,10 @@ def mark_place(text: str, field: PhaseField, geometry: Geometry) -> tuple[float,
     return place
 
 
-def interpolated(places: np.ndarray, energies: np.ndarray, geometry: Geometry) -> interpolation.Ground | None:
-    """The ground in the plane of the map; distances stay in units of its side."""
-    origin, side = geometry.frame
-    resolution = _FINE if len(places) > _FEW else _COARSE
-    surface = interpolation.interpolate((places - origin) / side, energies, resolution)
-    if surface is None:
-        return None
-    x, y = origin[0] + side * surface.x, origin[1] + side * surface.y
-    return replace(surface, x=x, y=y, outline=origin + side * surface.outline)
-
-
-def scale_of(lowest: np.ndarray) -> Normalize:
-    """From the hull to the highest ground, in steps of 25 meV/atom."""
-    return Normalize(0.0, float(np.clip(np.ceil(lowest.max() / 25) * 25, _SCALE_FROM, _SCALE_LIMIT)))
-
-
 def _absent(points: Sequence[MapPoint], shown: Sequence[Placed], geometry: Geometry) -> str:
     n = len({point.formula for point in points}) - len({point.formula for point, _ in shown})
-    return f"{n} that lack {geometry.without} are not shown." if n else ""
+    verbs = ("lacks", "is") if n == 1 else ("lack", "are")
+    return f"{n} that {verbs[0]} {mathtext(geometry.without)} {verbs[1]} not shown." if n else ""
 
 
 def _ground_remark(surface: interpolation.Ground | None, geometry: Geometry) -> str:
@@ -182,58 +166,27 @@ def _ground_remark(surface: interpolation.Ground | None, geometry: Geometry) -> 
         return "Formation energies from the ends; lines: the hull between them."
     if surface is None:
         return "Too few places for a ground between them."
-    return f"Hatched: further than {interpolation.SPARSE_BEYOND:g} from any calculation." if _is_sparse(surface) else ""
-
-
-def _is_sparse(surface: interpolation.Ground) -> bool:
-    return bool(surface.distance[surface.inside].max() > interpolation.SPARSE_BEYOND)
+    sides = f"Sides: {geometry.sides}." if geometry.sides else ""
+    hatch = f"Hatched: further than {interpolation.SPARSE_BEYOND:g} from any calculation."
+    return " ".join(filter(None, [sides, hatch if is_sparse(surface) else ""]))
 
 
 # On a triangle the plain `Axes` methods take places in the plane, mpltern's own would take three coordinates.
 
 
-def _draw_ground(
-    axes: Axes,
-    places: np.ndarray,
-    energies: np.ndarray,
-    surface: interpolation.Ground | None,
-    colours: Colormap,
-    scale: Normalize,
-) -> None:
-    """Draw the ground, or coloured places where there is none."""
-    if surface is None:
-        look: dict[str, Any] = {"cmap": colours, "norm": scale, "edgecolors": "black", "linewidths": 0.5}
-        Axes.scatter(axes, places[:, 0], places[:, 1], c=energies, s=90, zorder=2, gid="places", **look)
-        return
-    limits = axes.get_xlim(), axes.get_ylim()
-    extent = (surface.x[0], surface.x[-1], surface.y[0], surface.y[-1])
-    look = {"cmap": colours, "norm": scale, "interpolation": "bilinear", "aspect": "auto"}
-    image = Axes.imshow(axes, surface.energy, origin="lower", extent=extent, **look)
-    image.set_clip_path(Polygon(surface.outline, transform=axes.transData))
-    image.set_gid("ground")
-    inside = np.where(surface.inside, surface.energy, np.nan)
-    lines: dict[str, Any] = {"colors": "black", "linewidths": 0.35, "alpha": 0.55, "zorder": 2}
-    Axes.contour(axes, surface.x, surface.y, inside, levels=CONTOURS, **lines)
-    if _is_sparse(surface):
-        sparse = np.where(surface.inside, surface.distance, 0.0)
-        hatching: dict[str, Any] = {"colors": "none", "hatches": ["/////"], "zorder": 3}
-        area = Axes.contourf(axes, surface.x, surface.y, sparse, levels=[interpolation.SPARSE_BEYOND, 2.0], **hatching)
-        area.set(hatch_linewidth=0.4, edgecolor="#8c8c8c", linewidth=0, gid="sparse")
-    Axes.set_xlim(axes, limits[0])
-    Axes.set_ylim(axes, limits[1])
-
-
-def _draw_tie_lines(axes: Axes, pairs: Sequence[tuple[str, str]], geometry: Geometry) -> None:
+def _draw_tie_lines(axes: Axes, pairs: Sequence[tuple[str, str]], geometry: Geometry, sizes: Style) -> None:
     for pair in pairs:
         ends = np.array([geometry.place(Composition(formula)) for formula in pair], dtype=float)
-        Axes.plot(axes, ends[:, 0], ends[:, 1], color="black", lw=0.6, zorder=3, gid="tie-line")
+        Axes.plot(axes, ends[:, 0], ends[:, 1], color="black", lw=0.85 * sizes.line, zorder=3, gid="tie-line")
 
 
 def _draw_tripods(axes: Axes, places: np.ndarray, sizes: Style) -> None:
+    """Black tripods, each on a wider white one, so that they show on every ground."""
     shrink = min(1.0, (_CROWDED / len(places)) ** 0.4)
-    look: dict[str, Any] = {"color": "black", "ms": sizes.tripod * shrink, "mew": sizes.line * shrink, "zorder": 4}
-    (tripods,) = Axes.plot(axes, places[:, 0], places[:, 1], "1", clip_on=False, gid="tripods", **look)
-    tripods.set_path_effects([withStroke(linewidth=2.4 * sizes.line * shrink, foreground="white", alpha=0.75)])
+    look: dict[str, Any] = {"ms": sizes.tripod * shrink, "zorder": 4, "clip_on": False}
+    halo = {"color": "white", "mew": 2.4 * sizes.line * shrink, "alpha": 0.75, "gid": "halo"}
+    Axes.plot(axes, places[:, 0], places[:, 1], "1", **halo, **look)
+    Axes.plot(axes, places[:, 0], places[:, 1], "1", color="black", mew=sizes.line * shrink, gid="tripods", **look)
 
 
 def _draw_marks(
@@ -257,28 +210,39 @@ def _draw_marks(
 def _draw_known(
     axes: Axes,
     shown: Sequence[Placed],
+    stable: Collection[str],
     taken: Sequence[Bbox],
     geometry: Geometry,
     sizes: Style,
+    reach: float,
 ) -> None:
-    """Known compounds at their places; those that share one share a label, those at a labelled corner have none."""
-    by_place: dict[tuple[float, float], list[str]] = {}
-    for point, (x, y) in sorted(shown, key=lambda item: item[0].formula):
-        names = by_place.setdefault((round(x, 6), round(y, 6)), []) if point.is_known else []
-        if point.is_known and point.formula not in names:
-            names.append(point.formula)
+    """Known compounds at their places, and the names of what tie lines join; those of one place share a label."""
+    by_place = _names_by_place(shown, stable)
+    circles = np.array([place for point, place in shown if point.is_known]).reshape(-1, 2)
+    look: dict[str, Any] = {"facecolors": "white", "edgecolors": "black", "linewidths": sizes.line, "zorder": 5}
+    if len(circles):
+        circles = np.unique(np.round(circles, 6), axis=0)
+        size = sizes.tripod**2 * 0.6
+        Axes.scatter(axes, circles[:, 0], circles[:, 1], s=size, clip_on=False, gid="known", **look)
     if not by_place:
         return
-    places = np.array(list(by_place))
-    look: dict[str, Any] = {"facecolors": "white", "edgecolors": "black", "linewidths": sizes.line, "zorder": 5}
-    Axes.scatter(axes, places[:, 0], places[:, 1], s=sizes.tripod**2 * 0.6, clip_on=False, gid="known", **look)
     corners = set(geometry.parts) if geometry.kind == "triangle" else set()
     texts = [mathtext(", ".join(name for name in names if name not in corners)) for names in by_place.values()]
     pixels = _pixels(axes)
-    keep = [*_boxes(axes, places, 0.42 * sizes.tripod * pixels), *taken]
+    keep = [*_boxes(axes, np.array(list(by_place)), reach * sizes.tripod * pixels), *taken]
     tripods = _boxes(axes, np.array([place for _, place in shown]), 0.35 * sizes.tripod * pixels)
     rather = tripods if len(tripods) < 1000 else ()
-    place_labels(axes, places, texts, 0.92 * sizes.font, keep, rather, geometry.frame)
+    place_labels(axes, np.array(list(by_place)), texts, 0.92 * sizes.font, keep, rather, geometry.frame)
+
+
+def _names_by_place(shown: Sequence[Placed], stable: Collection[str]) -> dict[tuple[float, float], list[str]]:
+    by_place: dict[tuple[float, float], list[str]] = {}
+    for point, (x, y) in sorted(shown, key=lambda item: item[0].formula):
+        if point.is_known or point.formula in stable:
+            names = by_place.setdefault((round(x, 6), round(y, 6)), [])
+            if point.formula not in names:
+                names.append(point.formula)
+    return by_place
 
 
 def _pixels(axes: Axes) -> float:

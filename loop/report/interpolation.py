@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import fftconvolve
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 #: Further than this from every computed composition, in units of the map's side, the ground is hatched.
@@ -78,7 +77,8 @@ def interpolate(places: np.ndarray, energies: np.ndarray, resolution: int = 201)
     wide = np.arange(-margin, resolution + margin) / (resolution - 1)
     grid = np.stack(np.meshgrid(wide, wide), axis=-1)
     distance, nearest = cKDTree(places).query(grid)
-    energy = _spread(energies[nearest], _radii(distance * (resolution - 1)))
+    # radii in grid steps, rounded down: no disc reaches past its own calculation
+    energy = _spread(energies[nearest], (distance * (resolution - 1) + 1e-9).astype(int))
     inner = slice(margin, margin + resolution)
     grid, energy, distance = grid[inner, inner], energy[inner, inner], distance[inner, inner]
     normals, offsets = hull.equations[:, :2], hull.equations[:, 2]
@@ -89,34 +89,26 @@ def interpolate(places: np.ndarray, energies: np.ndarray, resolution: int = 201)
     return Ground(axis, axis, energy, distance, inside, places[hull.vertices])
 
 
-def _radii(distance: np.ndarray) -> np.ndarray:
-    """Radii in grid steps, rounded down: no disc reaches past its own calculation. Large ones go in larger steps."""
-    radii = (distance + 1e-9).astype(int)
-    return np.where(radii < 16, radii, np.where(radii < 32, radii // 2 * 2, radii // 4 * 4))
-
-
 def _spread(values: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Mean at each grid point of the values whose discs reach it; all discs of one radius at once."""
-    total, weight = np.zeros(values.shape), np.zeros(values.shape)
+    """Mean at each grid point of the values whose discs reach it.
+
+    A disc is a stack of rows; each row adds its value where it begins and takes it away where it ends, and one sum
+    along the rows of the grid fills all of them.
+    """
+    height, width = values.shape
+    ends = [np.zeros(height * (width + 1)) for _ in range(2)]  # of sums of values, and of counts
     for radius in np.unique(radii):
-        here = radii == radius
-        offset = np.arange(-radius, radius + 1)
-        disc = (offset[:, None] ** 2 + offset**2 <= radius**2).astype(float)
-        if here.sum() * disc.size < 2_000_000:
-            _add_discs(total, weight, values, here, disc)
-        else:
-            total += fftconvolve(np.where(here, values, 0.0), disc, mode="same")
-            weight += fftconvolve(here.astype(float), disc, mode="same")
-    return total / np.maximum(weight, 1e-12)
-
-
-def _add_discs(total: np.ndarray, weight: np.ndarray, values: np.ndarray, here: np.ndarray, disc: np.ndarray) -> None:
-    rows, columns = np.nonzero(here)
-    di, dj = np.nonzero(disc)
-    reach = disc.shape[0] // 2
-    i, j = rows[:, None] + di - reach, columns[:, None] + dj - reach
-    on_grid = (i >= 0) & (j >= 0) & (i < values.shape[0]) & (j < values.shape[1])
-    flat = np.ravel_multi_index((i[on_grid], j[on_grid]), values.shape)
-    shares = np.broadcast_to(values[rows, columns][:, None], i.shape)[on_grid]
-    total += np.bincount(flat, shares, values.size).reshape(values.shape)
-    weight += np.bincount(flat, minlength=values.size).reshape(values.shape)
+        rows, columns = np.nonzero(radii == radius)
+        offsets = np.arange(-radius, radius + 1)
+        reach = np.sqrt(radius**2 - offsets**2 + 1e-9).astype(int)
+        i = rows[:, None] + offsets
+        on_grid = (i >= 0) & (i < height)
+        first = i * (width + 1) + np.maximum(columns[:, None] - reach, 0)
+        last = i * (width + 1) + np.minimum(columns[:, None] + reach, width - 1) + 1
+        places = np.concatenate([first[on_grid], last[on_grid]])
+        shares = np.broadcast_to(values[rows, columns][:, None], i.shape)[on_grid]
+        for end, amount in zip(ends, (shares, np.ones_like(shares)), strict=True):
+            end += np.bincount(places, np.concatenate([amount, -amount]), end.size)
+    total, weight = (np.cumsum(end.reshape(height, width + 1), axis=1)[:, :-1] for end in ends)
+    # sums of many numbers are a hair off: no mean lies outside what it is a mean of
+    return np.clip(total / np.maximum(weight, 1e-12), values.min(), values.max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +15,8 @@ from matplotlib.transforms import Bbox
 BACKING = {"boxstyle": "round,pad=0.08", "facecolor": "white", "edgecolor": "none", "alpha": 0.72}
 #: Distances from the point tried in turn, in units of the font size.
 _DISTANCES = (0.6, 1.2, 2.2, 3.4, 5.0)
+#: Above and below a point a label may also stand a little to one side, in units of the font size.
+_NUDGES = (0.0, 0.5, -0.5, 1.0, -1.0)
 #: Beyond this distance a thin line leads from the label to its point.
 _LEADER_FROM = 2.0
 
@@ -93,15 +95,21 @@ def _try(
     """Move the label to the first free room; its box there, or none."""
     size, pixels = float(label.get_fontsize()), label.figure.dpi / 72  # pixels per point
     for distance in distances:
-        for dx, dy in directions:
+        for (dx, dy), nudge in _nudged(directions):
             # a label above or below its point needs less room than its full distance
-            label.set_position((dx * distance * size * (0.0 if dy else 1.0), dy * distance * size * 0.8))
+            label.set_position((((0.0 if dy else dx * distance) + nudge) * size, dy * distance * size * 0.8))
             label.set_horizontalalignment(("right", "center", "left")[dx + 1])
             label.set_verticalalignment(("top", "center", "bottom")[dy + 1])
             box = label.get_window_extent()
             if _within(box, inside) and not box.count_overlaps(taken):
-                return box.padded(0.06 * size * pixels)  # room between labels
+                return box.padded(0.15 * size * pixels, 0.06 * size * pixels)  # room between labels
     return None
+
+
+def _nudged(directions: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], float]]:
+    for direction in directions:
+        for nudge in _NUDGES if direction[0] == 0 else (0.0,):
+            yield direction, nudge
 
 
 def _draw_leader(axes: Axes, label: Annotation) -> None:

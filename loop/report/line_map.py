@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 from pymatgen.core import Composition
 
 from loop.report.formulas import mathtext
@@ -34,12 +35,9 @@ def draw_line(
     Raises:
         ValueError: If an end member, or an energy, is missing.
     """
-    x = np.array([place[0] for _, place in shown])
-    y = formation_energies([point for point, _ in shown], geometry) * 1000
     energies = np.array([point.e_above_hull for point, _ in shown]) * 1000
-    ends = [Composition(part).num_atoms for part in geometry.parts] if geometry.rule == "section" else [1.0, 1.0]
-    corners = lower_hull(x, y * atoms_per_mole(x, ends))
-    axes.plot(*tie_line(x[corners], y[corners], ends), color="black", lw=1.3 * sizes.line, zorder=2, gid="tie-line")
+    x, y, corners, hull = on_line(shown, geometry)
+    axes.plot(*hull, color="black", lw=1.3 * sizes.line, zorder=2, gid="tie-line")
     look: dict[str, Any] = {"cmap": colours, "norm": scale, "edgecolors": "black", "linewidths": 0.5 * sizes.line}
     axes.scatter(x, y, c=energies, s=2.2 * sizes.tripod**2, zorder=3, gid="places", **look)
     (tripods,) = axes.plot(x, y, "1", color="black", ms=sizes.tripod, mew=sizes.line, zorder=4, gid="tripods")
@@ -51,9 +49,26 @@ def draw_line(
         axes.axvline(place, color=new_phase, lw=1.5 * sizes.line, zorder=1, gid=f"mark-{letter}")
         style: dict[str, Any] = {"color": new_phase, "weight": "bold", "fontsize": 1.15 * sizes.font, "bbox": BACKING}
         axes.text(place, y.max() + 0.4 * margin, letter, ha="center", zorder=9, **style)
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     texts = [mathtext(shown[i][0].formula) for i in corners]
-    place_labels(axes, np.column_stack([x[corners], y[corners]]), texts, 0.92 * sizes.font)
+    radius = 0.75 * sizes.tripod * float(axes.figure.dpi) / 72  # of a disc, pixels
+    discs = [Bbox([at - radius, at + radius]) for at in axes.transData.transform(np.column_stack([x, y]))]
+    line = [Bbox([at - 1, at + 1]) for at in axes.transData.transform(np.column_stack(hull))]
+    place_labels(axes, np.column_stack([x[corners], y[corners]]), texts, 0.92 * sizes.font, discs, line)
+
+
+def on_line(
+    shown: Sequence[Placed], geometry: Geometry
+) -> tuple[np.ndarray, np.ndarray, list[int], tuple[np.ndarray, np.ndarray]]:
+    """Mole fractions, formation energies (meV/atom), which of them are corners of the hull, and the hull's line.
+
+    Raises:
+        ValueError: If an end member, or an energy, is missing.
+    """
+    x = np.array([place[0] for _, place in shown])
+    y = formation_energies([point for point, _ in shown], geometry) * 1000
+    ends = [Composition(part).num_atoms for part in geometry.parts] if geometry.rule == "section" else [1.0, 1.0]
+    corners = lower_hull(x, y * atoms_per_mole(x, ends))
+    return x, y, corners, tie_line(x[corners], y[corners], ends)
 
 
 def formation_energies(points: Sequence[MapPoint], geometry: Geometry) -> np.ndarray:

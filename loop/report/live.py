@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
 from types import TracebackType
 from typing import Literal, TextIO
@@ -27,112 +24,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-Kind = Literal["cycle", "stage", "field", "calculation", "verdict", "message", "finished"]
+from loop.report.events import Event, Progress
+
+__all__ = ["Display", "Event", "Mode", "Progress", "line", "open_display"]
+
 Mode = Literal["auto", "live", "plain", "quiet", "json"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing that happened.
-
-    Attributes:
-        kind: cycle (one begins), stage, field (its exploration begins), calculation (one changed its state), verdict,
-            message, finished (all cycles are done).
-        cycle: Number of the cycle, for kind cycle.
-        phase_field: The field it is about.
-        text: The stage's name, the verdict, the message.
-        composition: Formula of a calculation.
-        state: Its state, such as running, done, failed.
-        e_above_hull: eV/atom, where it is known.
-        total: Calculations expected in the field, for kind field.
-    """
-
-    kind: Kind
-    cycle: int | None = None
-    phase_field: str = ""
-    text: str = ""
-    composition: str = ""
-    state: str = ""
-    e_above_hull: float | None = None
-    total: int | None = None
-
-
-@dataclass
-class Progress:
-    """What the events so far add up to.
-
-    Attributes:
-        cycles: Cycles wanted in total.
-        clock: Seconds, monotonic.
-    """
-
-    cycles: int
-    clock: Callable[[], float] = time.monotonic
-    cycle: int = 0
-    stage: str = ""
-    phase_field: str = ""
-    total: int = 0
-    states: Counter[str] = field(default_factory=Counter)
-    best: tuple[float, str, str] | None = None
-    finished_cycles: list[float] = field(default_factory=list)
-    started: float = 0.0
-    _cycle_started: float = 0.0
-    _running: set[tuple[str, str]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.started = self._cycle_started = self.clock()
-
-    def update(self, event: Event) -> None:
-        """Take an event into account."""
-        if event.kind == "cycle":
-            self._begin_cycle(event.cycle or self.cycle + 1)
-        elif event.kind == "stage":
-            self.stage = event.text
-        elif event.kind == "field":
-            self.phase_field = event.phase_field
-            self.total += event.total or 0
-        elif event.kind == "calculation":
-            self._count(event)
-        elif event.kind == "finished":
-            self._begin_cycle(self.cycle + 1)
-        self._keep_best(event)
-
-    def _begin_cycle(self, number: int) -> None:
-        now = self.clock()
-        if self.cycle:
-            self.finished_cycles.append(now - self._cycle_started)
-        self.cycle, self._cycle_started = number, now
-
-    def _count(self, event: Event) -> None:
-        key = (event.phase_field or self.phase_field, event.composition)
-        if event.state == "running":
-            self._running.add(key)
-            return
-        self._running.discard(key)
-        self.states[event.state] += 1
-
-    def _keep_best(self, event: Event) -> None:
-        if event.e_above_hull is not None and (self.best is None or event.e_above_hull < self.best[0]):
-            self.best = (event.e_above_hull, event.composition, event.phase_field or self.phase_field)
-
-    @property
-    def n_running(self) -> int:
-        """Calculations that run now."""
-        return len(self._running)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the display was opened."""
-        return self.clock() - self.started
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds left by the mean length of the finished cycles; none before one is finished."""
-        if not self.finished_cycles:
-            return None
-        mean = sum(self.finished_cycles) / len(self.finished_cycles)
-        left = (self.cycles - self.cycle + 1) * mean - (self.clock() - self._cycle_started)
-        return max(0.0, left)
 
 
 class Display:
@@ -217,15 +113,14 @@ class LiveDisplay(Display):
         now = self.progress
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold")
-        table.add_row("Cycle", f"{min(now.cycle, now.cycles)} of {now.cycles}")
-        table.add_row("Stage", Text(now.stage))
+        table.add_row("Cycle", f"{min(max(now.cycle, 1), now.cycles)} of {now.cycles}")
+        table.add_row("Stage", Text(now.stage or "starting"))
         table.add_row("Field", Text(now.phase_field or "–"))
-        table.add_row("Calculations", Text(_states(now)))
+        of_all = f"{now.n_ended} of {now.total}: " if now.total else ""
+        table.add_row("Calculations", Text(of_all + _states(now)))
         table.add_row("Nearest to the hull", Text(_best(now)))
-        left = "" if now.remaining is None else f", about {_clock(now.remaining)} left"
-        table.add_row("Time", f"{_clock(now.elapsed)}{left}")
-        ended = sum(now.states.values())
-        return Group(table, ProgressBar(total=max(now.total, ended, 1), completed=ended, width=60))
+        table.add_row("Time", f"{_clock(now.elapsed)}{_left(now)}")
+        return Group(table, ProgressBar(total=max(now.total, now.n_ended, 1), completed=now.n_ended, width=60))
 
 
 def open_display(mode: Mode = "auto", cycles: int = 1, stream: TextIO | None = None) -> Display:
@@ -259,11 +154,21 @@ def line(event: Event, progress: Progress) -> str:
         reason = f" ({event.text})" if event.text else ""
         where = f"{event.phase_field or progress.phase_field}: " if event.phase_field or progress.phase_field else ""
         return "" if event.state == "running" else f"{where}{event.composition} {event.state}{reason}{energy}"
-    if event.kind == "verdict":
+    if event.kind == "best":
+        energy = f"{(event.e_above_hull or 0) * 1000:.0f} meV/atom"
+        return f"{event.phase_field}: nearest to the hull so far: {event.composition}, {energy}"
+    if event.kind in ("verdict", "stage") and event.phase_field:
         return f"{event.phase_field}: {event.text}"
     if event.kind == "finished":
         return f"finished after {_clock(progress.elapsed)}; {_states(progress)}; nearest to the hull: {_best(progress)}"
     return event.text
+
+
+def _left(progress: Progress) -> str:
+    """What is left, in words: a bound in the first cycle, whose further batches are not known yet."""
+    if progress.remaining is None:
+        return ""
+    return f", {'about' if progress.finished_cycles else 'at least'} {_clock(progress.remaining)} left"
 
 
 def _states(progress: Progress) -> str:

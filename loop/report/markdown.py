@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from loop.records import CampaignRecord, FieldRecord
-from loop.report import view
+from loop.report import found, readable, view
 from loop.report.citations import citations
 from loop.report.levels import level_table
 from loop.report.page import draw_field, write_structures
@@ -44,7 +44,7 @@ def _paragraphs(record: CampaignRecord, maps: dict[str, bool]) -> Iterable[str]:
     if not page.found:
         yield "Nothing yet: no probe has an energy."
     else:
-        near = f"within {view.mev(page.stable_below)} meV/atom of the competing phases"
+        near = f"within {readable.mev(page.stable_below)} meV/atom of the competing phases"
         yield f"{len(page.near)} of {len(page.found)} computed compositions lie {near}."
         yield _found_table(page.found[:_ROWS])
     for field in page.fields:
@@ -55,13 +55,13 @@ def _paragraphs(record: CampaignRecord, maps: dict[str, bool]) -> Iterable[str]:
         trained = f"trained on {cycle.n_training} known fields, {cycle.n_candidates} candidates"
         yield f"Cycle {cycle.number}: {trained}. {chosen}"
     yield "## Budget"
-    yield f"{page.cpu_hours:.2f} CPU-hours; calculations: {view.plain(page.states) or 'none'}."
+    yield f"{page.cpu_hours:.2f} CPU-hours; calculations: {readable.plain(page.states) or 'none'}."
     if page.failures:
         yield "## What failed, and why"
         rows = [(row["phase_field"], row["composition"], row["state"], row["reason"]) for row in page.failures]
         yield _table(("Field", "Composition", "State", "Reason"), rows)
     yield "## Settings and citations"
-    yield f"Settings {text(record.settings_hash)}; versions: {text(view.plain(record.versions))}."
+    yield f"Settings {text(record.settings_hash)}; versions: {text(readable.plain(record.versions))}."
     yield "\n".join(
         f"- {each.what}: {each.text}, doi [{each.doi}](https://doi.org/{each.doi})" for each in citations(record)
     )
@@ -73,18 +73,17 @@ def _field_paragraphs(field: FieldRecord, has_map: bool) -> Iterable[str]:
     yield text(field.reason or "No verdict yet.")
     if has_map:
         yield f"![Energy above hull over {name}](maps/{name}.png)"
-    found = view.found_in(field)
-    if found:
-        yield _found_table(found[:_ROWS])
+    if probes := found.found_in(field):
+        yield _found_table(probes[:_ROWS])
     if compared := level_table(field):
         yield text(compared.in_words())
-        rows = [(formula, *(view.mev(e, signed=True) for e in energies)) for formula, energies in compared.rows]
+        rows = [(formula, *(readable.mev(e, signed=True) for e in energies)) for formula, energies in compared.rows]
         yield _table(("From competing phases (meV/atom)", *compared.levels), rows)
-    probes = f"[tables/probes_{name}.csv](tables/probes_{name}.csv)"
-    yield f"All probes: {probes}. Competing phases: {text(field.competing_source)}."
+    table = f"[tables/probes_{name}.csv](tables/probes_{name}.csv)"
+    yield f"All probes: {table}. Competing phases: {text(field.competing_source)}."
 
 
-def _found_table(found: Sequence[view.Found]) -> str:
+def _found_table(probes: Sequence[found.Found]) -> str:
     head = (
         "Composition",
         "Field",
@@ -97,12 +96,12 @@ def _found_table(found: Sequence[view.Found]) -> str:
         (
             each.formula,
             each.phase_field,
-            view.mev(each.e_above_competing, signed=True),
-            view.mev(each.e_above_hull),
+            readable.mev(each.e_above_competing, signed=True),
+            readable.mev(each.e_above_hull),
             each.decomposition,
             Markup(f"[CIF](structures/{each.file_name})") if each.structure else "",
         )
-        for each in found
+        for each in probes
     ]
     return _table(head, rows)
 

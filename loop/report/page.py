@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from loop.records import CampaignRecord, FieldRecord
-from loop.report import charts, structures, view
+from loop.report import charts, found, readable, structures, view
 from loop.report.citations import citations
 from loop.report.embedding import json_for_script
 from loop.report.formulas import html
@@ -24,6 +27,8 @@ from vae.phase_fields import PhaseField
 
 #: Resolution of the maps beside the page.
 _PRINT_DPI = 400
+#: Resolution of the ground in an SVG, which is smooth; all else there is lines and text.
+_GROUND_DPI = 200
 #: Width of the maps inside the page, pixels.
 _PAGE_WIDTH = 900
 
@@ -71,7 +76,7 @@ def build_report(record: CampaignRecord, folder: Path) -> Path:
 
 def write_structures(record: CampaignRecord, folder: Path) -> list[Path]:
     """The structures behind the energies of the probes, as CIF: ``<field>_<formula>.cif``, the lowest at each."""
-    probes = [probe for field in record.fields for probe in view.found_in(field) if probe.structure]
+    probes = [probe for field in record.fields for probe in found.found_in(field) if probe.structure]
     return [structures.write_cif(probe.structure or {}, folder / probe.file_name) for probe in probes]
 
 
@@ -80,16 +85,25 @@ def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord, stem: s
     remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
     points = points_from_record(field)
     phase_field = PhaseField.parse(field.phase_field)
+    note, mark = note_from_record(field, points, remark), found.near_hull(field, record)
     try:
-        figure = draw_hull_map(points, phase_field, note_from_record(field, remark), mark=view.near_hull(field, record))
+        figure = draw_hull_map(points, phase_field, note, mark)
     except ValueError as error:
         return FieldMap(missing=str(error))
-    figure.set_dpi(_PRINT_DPI)
-    for ending in ("png", "svg"):
-        save_map(figure, folder / f"{stem or field.phase_field}.{ending}", _PRINT_DPI)
-    image = Image.open(folder / f"{stem or field.phase_field}.png").convert("RGB")
+    folder.mkdir(parents=True, exist_ok=True)
+    image, name = _picture(figure), stem or field.phase_field
+    image.save(folder / f"{name}.png", dpi=(_PRINT_DPI, _PRINT_DPI), compress_level=3)
+    save_map(figure, folder / f"{name}.svg", _GROUND_DPI)
     spots = places_on_image(figure, points, phase_field, image.height)
     return FieldMap(_embedded(image), image.width, image.height, tuple(spots))
+
+
+def _picture(figure: Figure) -> Image.Image:
+    """The figure drawn once, for the file and for the page."""
+    figure.set_dpi(_PRINT_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def _embedded(picture: Image.Image) -> str:
@@ -109,27 +123,29 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(formula=html, mev=view.mev, number=view.number, duration=view.duration, plain=view.plain)
+    environment.filters.update(
+        formula=html, mev=readable.mev, number=readable.number, duration=readable.duration, plain=readable.plain
+    )
     environment.filters.update(level_table=level_table, stem=lambda lower: file_stem(lower, top=False))
     environment.filters.update(level=level_in_words, file_name=lambda path: Path(path).name)
     page = view.page_view(record)
-    spent, found = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])
+    spent, near = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])
     return environment.get_template("page.html.j2").render(
         view=page,
         maps=maps,
         bump=charts.bump_chart(record),
         latent=charts.latent_map(record),
-        budget=charts.found_against_spent(spent, [round(n) for n in found]),
+        budget=charts.found_against_spent(spent, [round(n) for n in near]),
         citations=citations(record),
         data=json_for_script(viewer_data(page.found)),
     )
 
 
-def viewer_data(found: Sequence[view.Found]) -> dict[str, dict]:
+def viewer_data(probes: Sequence[found.Found]) -> dict[str, dict]:
     """What the structure viewer needs: structures by their key, and how to draw each element."""
-    shown = {probe.id: structures.compact(probe.structure) for probe in found if probe.structure}
+    shown = {probe.id: structures.compact(probe.structure) for probe in probes if probe.structure}
     symbols = {symbol for each in shown.values() for symbol in each["symbols"]}
-    names = {probe.id: {"formula": probe.formula, "file": probe.file_name} for probe in found if probe.structure}
+    names = {probe.id: {"formula": probe.formula, "file": probe.file_name} for probe in probes if probe.structure}
     return {
         "structures": {key: each | names[key] for key, each in shown.items()},
         "looks": structures.element_looks(symbols),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import pandas as pd
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
-from dft.hull import hull_points
+from dft.hull import build_phase_diagram, distance_from, hull_points
 from dft.section import above_section
 from loop.records import FieldRecord
 from loop.report.energies import EnergyTable
@@ -60,6 +61,9 @@ class MapPoint:
         return self.role == "competing" and self.e_above_competing <= KNOWN_WITHIN
 
 
+#: States in which a calculation has ended without an energy, and those in which it has not ended.
+WITHOUT_ENERGY = ("failed", "unconverged", "rejected")
+UNDER_WAY = ("proposed", "approved", "submitted", "running")
 #: A point and its place in the plane of the map.
 Placed = tuple[MapPoint, tuple[float, float]]
 
@@ -158,16 +162,23 @@ def _competing_points(record: FieldRecord, elements: Sequence[str]) -> list[MapP
 
 
 def _above_full_hull(record: FieldRecord, rows: list[dict]) -> dict[int, float]:
-    """Competing phases against the hull of all entries: a new phase may lie below what was known."""
+    """Competing phases against the hull of all entries, where a new phase lies below what was known.
+
+    The phases that were on the hull of the competing phases, and the new ones, span it.
+    """
     probes = finished(record.probes, "energy_per_atom")
+    below = [row for row in probes if pd.notna(row.get("e_above_competing")) and row["e_above_competing"] < 0]
+    new = [_entry(str(row["composition"]), row["energy_per_atom"]) for row in below]
     competing = [_entry(str(row["formula"]), row["energy_per_atom"]) for row in rows]
-    new = [_entry(str(row["composition"]), row["energy_per_atom"]) for row in probes]
     if new and record.section:
-        above = above_section([*competing, *new], record.section)[: len(rows)]
-        return {i: distance for i, distance in enumerate(above) if distance is not None}
+        above_all = above_section([*competing, *new], record.section)[: len(rows)]
+        return {i: distance for i, distance in enumerate(above_all) if distance is not None}
     if not new or not any(entry.is_element for entry in competing):
         return {}
-    return {i: point.e_above_hull for i, point in enumerate(hull_points([*competing, *new], competing)[: len(rows)])}
+    above = [row.get("e_above_hull") for row in rows]
+    stable = [entry for entry, a in zip(competing, above, strict=True) if pd.isna(a) or a <= KNOWN_WITHIN]
+    diagram = build_phase_diagram([*stable, *new])
+    return {i: max(0.0, distance_from(diagram, entry)) for i, entry in enumerate(competing)}
 
 
 def _entry(formula: str, energy_per_atom: float) -> ComputedEntry:
@@ -179,7 +190,7 @@ def _provenance(row: dict, record: FieldRecord) -> dict[str, Any]:
     structure = row.get("structure")
     return {
         "generator": str(row.get("generator") or ""),
-        "level": record.level,
+        "level": level_of(record),
         "structure": structure if isinstance(structure, dict) else None,
         "key": str(row.get("hash") or ""),
         "energy_per_atom": float(row["energy_per_atom"]) if pd.notna(row.get("energy_per_atom")) else None,
@@ -194,17 +205,20 @@ def finished(table: pd.DataFrame, energy: str) -> list[dict]:
     return table[done & table[energy].notna()].to_dict("records")
 
 
-def note_from_record(record: FieldRecord, remark: str = "") -> MapNote:
-    """What the map of an explored field rests on."""
+def note_from_record(record: FieldRecord, points: Sequence[MapPoint], remark: str = "") -> MapNote:
+    """What the map of an explored field rests on; `points` are those of `points_from_record`."""
     if record.section:
         ends = ", ".join(record.section)
         remark = f"{remark} Hull over the section {ends} alone, without the elements and what lies outside it.".strip()
-    points = points_from_record(record)
     tables = [table for table in (record.probes, record.competing) if not table.empty]
-    failed = sum(int((~table["state"].isin(["done", "duplicate"])).sum()) for table in tables if "state" in table)
+    states = Counter(state for table in tables if "state" in table for state in table["state"])
+    failed = sum(states[state] for state in WITHOUT_ENERGY)
+    waiting = sum(states[state] for state in UNDER_WAY)
+    if waiting:
+        remark = f"{waiting} {_plural('calculation', waiting)} still to end. {remark}".strip()
     structures = sum(int(table["n_structures"].fillna(0).sum()) for table in tables if "n_structures" in table)
     return MapNote(
-        level=record.level,
+        level=level_of(record),
         competing_source=record.competing_source,
         n_compositions=count_compositions(points),
         n_structures=structures,
@@ -212,6 +226,12 @@ def note_from_record(record: FieldRecord, remark: str = "") -> MapNote:
         error_band=record.error_band,
         remark=remark,
     )
+
+
+def level_of(record: FieldRecord) -> str:
+    """Identity of the level of theory of a field: its verdict's, or its calculations' while there is none."""
+    named = [table["level"].dropna() for table in (record.probes, record.competing) if "level" in table]
+    return record.level or next((str(column.iloc[0]) for column in named if len(column)), "")
 
 
 def count_compositions(points: Iterable[MapPoint]) -> int:

@@ -4,64 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
+from loop.report.baselines import Baselines, baselines_of
 from loop.report.formulas import field_formula, in_words
-from loop.report.points import finished, level_in_words
+from loop.report.found import Found, found_in, stable_below
+from loop.report.points import WITHOUT_ENERGY, finished, level_in_words, level_of
 from loop.report.tables import competing_table, probe_table
 from vae.phase_fields import PhaseField
-
-#: Used where the settings do not say otherwise, eV/atom.
-_STABLE_BELOW = 0.025
-#: States in which a calculation has ended without an energy.
-WITHOUT_ENERGY = ("failed", "unconverged", "rejected")
-#: As many letters as a map can carry.
-_MOST_MARKS = 6
-
-
-@dataclass(frozen=True)
-class Found:
-    """One computed probe composition.
-
-    Attributes:
-        formula: In the order of the field.
-        phase_field: Its field.
-        cycle: When it was explored.
-        e_above_hull: eV/atom, of all entries.
-        e_above_competing: eV/atom from the competing phases alone, signed.
-        decomposition: In words, among the competing phases.
-        generator: How the structure was built.
-        n_atoms: Atoms in its cell.
-        key: Hash of its calculation.
-        output: File of the raw output.
-        structure: Pymatgen dictionary, if there is one.
-    """
-
-    formula: str
-    phase_field: str
-    cycle: int
-    e_above_hull: float
-    e_above_competing: float
-    decomposition: str
-    generator: str
-    n_atoms: int | None
-    key: str
-    output: str
-    structure: dict[str, Any] | None
-
-    @property
-    def id(self) -> str:
-        """What tells it from all others on the page."""
-        return f"{self.phase_field} {self.formula}"
-
-    @property
-    def file_name(self) -> str:
-        """Of its CIF."""
-        return f"{self.phase_field}_{self.formula}.cif"
 
 
 @dataclass(frozen=True)
@@ -124,6 +79,15 @@ class PageView:
         """Compositions within `stable_below` of the competing phases."""
         return [probe for probe in self.found if probe.e_above_competing <= self.stable_below]
 
+    @property
+    def to_make(self) -> list[Found]:
+        """The best three to make: near the competing phases, and as near to the hull that the new phases lower."""
+        return [probe for probe in self.near if probe.e_above_hull <= self.stable_below][:3]
+
+    def level_of(self, record: FieldRecord) -> str:
+        """Level of theory of a field, in words."""
+        return level_in_words(level_of(record))
+
     def probe_rows(self, record: FieldRecord) -> list[dict[str, Any]]:
         """Every probe of a field, its formula in the order of the field."""
         return _rows(probe_table(record), record)
@@ -136,10 +100,47 @@ class PageView:
         """A decomposition in words."""
         return in_words(decomposition, PhaseField.parse(record.phase_field).elements)
 
+    @cached_property
+    def baselines(self) -> Baselines:
+        """What simple baselines make of the last ranking's candidates."""
+        return baselines_of(self.latest) if self.latest else Baselines()
+
+    @cached_property
+    def ranked(self) -> pd.DataFrame:
+        """The last ranking with the ranks of the baselines beside its own."""
+        if self.latest is None:
+            return pd.DataFrame()
+        ranking = self.latest.ranking.reset_index(drop=True)
+        return pd.concat([ranking, self.baselines.ranks], axis=1) if not self.baselines.ranks.empty else ranking
+
     @property
     def numeric(self) -> list[str]:
         """Columns of the last ranking that hold numbers."""
-        return [] if self.latest is None else list(map(str, self.latest.ranking.select_dtypes("number").columns))
+        return list(map(str, self.ranked.select_dtypes("number").columns))
+
+    @property
+    def priors(self) -> list[dict[str, Any]]:
+        """What the settings raise or lower, by the user's own judgement."""
+        given = self.record.settings.get("priors")
+        return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+
+    def field_named(self, name: str) -> FieldRecord:
+        """An explored field."""
+        return next(each for each in self.fields if each.phase_field == name)
+
+    def missing(self, record: FieldRecord) -> int:
+        """How many competing phases of a field have no energy."""
+        return len(record.competing) - len(finished(record.competing, "energy_per_atom"))
+
+    def best(self, record: FieldRecord) -> str:
+        """The best composition of a field, in the order of its elements."""
+        elements = PhaseField.parse(record.phase_field).elements
+        return field_formula(record.best_composition, elements) if record.best_composition else ""
+
+    def counts(self, record: FieldRecord) -> tuple[str, str]:
+        """How many compositions, and how many competing phases, of a field have an energy: ``20 of 24``."""
+        probes, competing = len(finished(record.probes, "energy_per_atom")), len(record.competing)
+        return f"{probes} of {len(record.probes)}", f"{competing - self.missing(record)} of {competing}"
 
     @property
     def latest(self) -> CycleRecord | None:
@@ -163,7 +164,7 @@ def page_view(record: CampaignRecord) -> PageView:
     calculations = record.calculations
     states = calculations["state"].value_counts().to_dict() if "state" in calculations else {}
     cpu = float(calculations["cpu_s"].fillna(0).sum()) / 3600 if "cpu_s" in calculations else 0.0
-    levels = sorted({each.level for each in record.fields if each.level})
+    levels = sorted(filter(None, {level_of(each) for each in record.fields}))
     return PageView(
         record=record,
         found=sorted(found, key=lambda probe: (_rounded(probe.e_above_competing), probe.id)),
@@ -199,56 +200,6 @@ def spent_by_cycle(record: CampaignRecord, found: list[Found]) -> list[Spent]:
     return rows
 
 
-def found_in(record: FieldRecord) -> list[Found]:
-    """The lowest finished probe at each composition of a field, the nearest to the competing phases first."""
-    elements = PhaseField.parse(record.phase_field).elements
-    best: dict[str, Found] = {}
-    rows = sorted(finished(record.probes, "e_above_competing"), key=lambda row: row["e_above_competing"])
-    for row in rows:
-        probe = _found(row, record, elements)
-        best.setdefault(probe.formula, probe)
-    return list(best.values())
-
-
-def _found(row: dict[str, Any], record: FieldRecord, elements: tuple[str, ...]) -> Found:
-    parts = row.get("competing_decomposition")
-    structure = row.get("structure")
-    return Found(
-        formula=field_formula(str(row["composition"]), elements),
-        phase_field=record.phase_field,
-        cycle=record.cycle,
-        e_above_hull=float(row["e_above_hull"]),
-        e_above_competing=float(row["e_above_competing"]),
-        decomposition=in_words(parts, elements) if isinstance(parts, dict) else "",
-        generator=str(row.get("generator") or ""),
-        n_atoms=None if pd.isna(row.get("n_atoms")) else int(row["n_atoms"]),
-        key=str(row.get("hash") or ""),
-        output=str(row.get("output") or ""),
-        structure=structure if isinstance(structure, dict) else None,
-    )
-
-
-def near_hull(record: FieldRecord, campaign: CampaignRecord) -> list[str]:
-    """Formulas of the probes near the hull, the nearest first, for the magenta letters of the map."""
-    limit = stable_below(campaign)
-    near = [probe.formula for probe in found_in(record) if probe.e_above_competing <= limit]
-    return near[:_MOST_MARKS]
-
-
-def stable_below(record: CampaignRecord) -> float:
-    """What counts as near the hull in this campaign, eV/atom."""
-    value = _search(record.settings, "stable_below")
-    return float(value) if value is not None else _STABLE_BELOW
-
-
-def _search(settings: dict[str, Any], key: str) -> Any:
-    """The value of a key at any depth."""
-    if key in settings:
-        return settings[key]
-    nested = (_search(value, key) for value in settings.values() if isinstance(value, dict))
-    return next((value for value in nested if value is not None), None)
-
-
 def _state(record: CampaignRecord) -> str:
     if not record.cycles:
         return "This campaign is empty: no cycle has begun."
@@ -272,34 +223,3 @@ def _failures(record: CampaignRecord) -> list[dict[str, Any]]:
 def _rounded(value: float | None) -> float:
     """To a hundredth of a meV/atom, so that equal energies are ordered by name; none comes last."""
     return np.inf if value is None else round(value, 5)
-
-
-def mev(value: float | None, signed: bool = False) -> str:
-    """An energy in eV/atom as a person reads it, meV/atom."""
-    if value is None or pd.isna(value):
-        return "–"
-    text = f"{value * 1000:+.1f}" if signed else f"{abs(value) * 1000:.1f}"
-    return text.replace("-", "−")
-
-
-def number(value: Any, digits: int = 4) -> str:
-    """A number as a person reads it; anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return str(value)
-    return f"{value:.{digits}g}" if np.isfinite(value) else "–"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def plain(value: Any) -> str:
-    """A nested value of the records as short text."""
-    if isinstance(value, dict):
-        return "; ".join(f"{name} {plain(part)}" for name, part in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(plain(part) for part in value)
-    return number(value)

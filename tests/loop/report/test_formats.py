@@ -6,8 +6,10 @@ import pytest
 from loop.records import CampaignRecord
 from loop.report.commands import MapOptions, map_campaign
 from loop.report.formulas import field_formula
-from loop.report.interactive import hover_text, write_interactive
+from loop.report.geometry import geometry_of
+from loop.report.interactive import write_interactive
 from loop.report.markdown import text, write_markdown
+from loop.report.plotly_map import hover_text, interactive_figure
 from loop.report.points import MapPoint, note_from_record, points_from_record
 from loop.report.slides import write_slides
 from loop.report.tables import probe_table
@@ -48,7 +50,7 @@ def test_slides_hold_a_summary_and_a_slide_per_field(record, tmp_path):
     last = deck.slides[2]
     (picture,) = [shape for shape in last.shapes if shape.shape_type == pptx.enum.shapes.MSO_SHAPE_TYPE.PICTURE]
     (table,) = [shape.table for shape in last.shapes if shape.has_table]
-    assert [table.cell(1, i).text for i in range(3)] == ["Li4SnS2Cl4", "−1.8", "0.73 LiCl + 0.27 SnS2"]
+    assert [table.cell(1, i).text for i in range(3)] == ["Li₄SnS₂Cl₄", "−1.8", "0.73 LiCl + 0.27 SnS₂"]
     # nothing hangs over the edge
     for slide in deck.slides:
         for shape in slide.shapes:
@@ -57,16 +59,52 @@ def test_slides_hold_a_summary_and_a_slide_per_field(record, tmp_path):
     assert picture.image.content_type == "image/png"
 
 
+def test_a_long_reason_pushes_the_table_down_and_rows_that_do_not_fit_are_left_out(record, make_field, tmp_path):
+    pptx = pytest.importorskip("pptx", reason="python-pptx is not installed")
+    fields = (make_field(note="a reason of many words " * 40),)
+    deck = pptx.Presentation(write_slides(dataclasses.replace(record, fields=fields), tmp_path / "slides.pptx"))
+    shapes = {shape.name.split()[0]: shape for shape in deck.slides[1].shapes}
+    text, table = shapes["TextBox"], shapes["Table"]
+    assert table.top >= text.top + text.height
+    assert table.top + sum(row.height for row in table.table.rows) <= deck.slide_height
+
+
 def test_interactive_map_is_one_file_with_what_a_hover_says(make_field, tmp_path):
     record = make_field()
-    path = write_interactive(
-        points_from_record(record), FIELD, tmp_path / "m.html", note_from_record(record), ["Li3SnS3Cl"]
-    )
+    points = points_from_record(record)
+    note = note_from_record(record, points)
+    path = write_interactive(points, FIELD, tmp_path / "m.html", note, ["Li3SnS3Cl"])
     content = path.read_text(encoding="utf-8")
     assert path.stat().st_size < 15e6
     assert "86.4 meV" in content
     assert 'src="http' not in content
     assert '"symbols":["Li"' in content
+
+
+def test_interactive_map_shows_letters_shared_places_and_sparse_ground():
+    geometry = geometry_of(FIELD)
+    points = [MapPoint(f, 0.0, 0.0, "competing") for f in ("SnS", "SnS2", "LiCl", "Li2S", "SnCl4")]
+    figure, veiled = interactive_figure(points, FIELD, geometry, ["Li3SnS3Cl"], "red")
+    traces = {trace.name: trace for trace in figure.data}
+    assert "SnS, SnS<sub>2</sub>" in traces["known"].text
+    mark = traces["Li<sub>3</sub>SnS<sub>3</sub>Cl"]
+    assert (mark.text, mark.x, mark.y) == (("a",), (0.75,), (0.75,))
+    assert veiled
+    # the middle of the map is 0.7 from every corner
+    assert traces["sparse"].z[50, 50] == 1.0
+
+
+def test_interactive_triangle_has_tie_lines():
+    points = [MapPoint(f, 0.0, 0.0, "competing", e) for f, e in {"Li": 0, "Sn": 0, "S": 0, "Li2S": -1.0}.items()]
+    field = PhaseField.parse("Li-Sn-S")
+    figure, _ = interactive_figure(points, field, geometry_of(field), [], "red")
+    assert [trace.name for trace in figure.data].count("tie line") == 5
+
+
+def test_interactive_map_of_one_place_has_no_ground():
+    figure, veiled = interactive_figure([MapPoint("LiSnSCl", 0.05, 0.05)], FIELD, geometry_of(FIELD), [], "grey")
+    assert "ground" not in [trace.name for trace in figure.data]
+    assert not veiled
 
 
 def test_hover_says_everything_and_escapes_it():
@@ -82,9 +120,17 @@ def test_hover_says_everything_and_escapes_it():
     ]
 
 
-def test_a_line_has_no_interactive_map(tmp_path):
-    with pytest.raises(ValueError, match="a line has no interactive map"):
-        write_interactive([MapPoint("LiCl", 0.0, 0.0)], FIELD, tmp_path / "m.html", section=["Li2S", "LiCl"])
+def test_interactive_line_shows_formation_energies_and_the_hull(tmp_path):
+    energies = {"Li2S": -1.0, "LiCl": -2.0, "Li3SCl": -1.45}
+    points = [MapPoint(f, 0.0, 0.0, "probe", e) for f, e in energies.items()]
+    field, ends = PhaseField.parse("Li-S-Cl"), ["Li2S", "LiCl"]
+    figure, _ = interactive_figure(points, field, geometry_of(field, ends), ["Li3SCl"], "red")
+    traces = {trace.name: trace for trace in figure.data}
+    # Li3SCl = Li2S + LiCl: (3 x -1.0 + 2 x -2.0) / 5 = -1.4 eV/atom; its own energy lies 50 meV/atom below
+    assert traces["calculation"].y == pytest.approx([0, 0, -50])
+    assert min(traces["tie line"].y) == pytest.approx(-50)
+    assert figure.layout.yaxis.title.text == "Formation energy (meV/atom)"
+    assert write_interactive(points, field, tmp_path / "m.html", section=ends).stat().st_size < 15e6
 
 
 def test_map_of_a_campaigns_field_has_the_energies_of_its_tables(record, tmp_path):

@@ -104,3 +104,36 @@ def test_missing_end_of_a_line_is_named():
     points = [point for point in section_points() if point.formula != "LiCl"]
     with pytest.raises(ValueError, match="no line between Li2S and LiCl: LiCl was not computed"):
         draw_hull_map(points, PhaseField.parse("Li-S-Cl"), section=["Li2S", "LiCl"])
+
+
+def test_every_energy_of_a_line_is_on_its_colour_bar():
+    # the second Li2S lies 175 meV/atom above the first; the bar goes on in steps of 25
+    points = [*section_points(), MapPoint("Li2S", 0.175, 0.175, "probe", -0.825)]
+    figure = draw_hull_map(points, PhaseField.parse("Li-S-Cl"), section=["Li2S", "LiCl"])
+    (places,) = artists(figure, "places")
+    assert places.norm.vmax == 175
+    assert max(places.get_array()) == pytest.approx(175)
+
+
+def test_no_label_of_a_line_covers_a_calculation():
+    figure = draw_hull_map(section_points(), PhaseField.parse("Li-S-Cl"), section=["Li2S", "LiCl"])
+    figure.draw_without_rendering()
+    (places,) = artists(figure, "places")
+    centres = figure.axes[0].transData.transform(places.get_offsets())
+    labels = [text for text in figure.axes[0].texts if text.get_text() and text.get_visible()]
+    assert {text.get_text() for text in labels} == {"Li₂S", "LiCl", "Li₃SCl", "Li₄SCl₂"}
+    for label in labels:
+        assert not any(label.get_window_extent().contains(*centre) for centre in centres)
+
+
+def test_a_triangle_names_its_corners_and_what_its_tie_lines_join():
+    end_members = {"Li2S": -1.0, "SnS2": -0.5, "LiCl": -2.0}
+    points = [MapPoint(f, 0.0, 0.0, "competing", e) for f, e in end_members.items()]
+    # 0.3 eV/atom below the mixture, so that three tie lines meet there
+    points.append(MapPoint("Li3SnS3Cl", 0.0, -0.3, "probe", (3 * -1.0 + 3 * -0.5 + 2 * -2.0) / 8 - 0.3))
+    figure = draw_hull_map(points, PhaseField.parse("Li-Sn-S-Cl"), MapNote(), section=list(end_members))
+    assert [text.get_text() for text in artists(figure, "corner")] == ["Li₂S", "SnS₂", "LiCl"]
+    assert [text.get_rotation() for text in artists(figure, "corner")] == [0, 0, 0]
+    assert "Li₃SnS₃Cl" in {text.get_text() for text in figure.axes[0].texts if text.get_visible()}
+    assert len(artists(figure, "tie-line")) == 6
+    assert "Sides: mole fractions of the end members." in artists(figure, "caption")[0].get_text().replace("\n", " ")

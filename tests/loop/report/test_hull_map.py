@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import time
 from pathlib import Path
@@ -162,7 +163,8 @@ def test_known_compounds_are_named_and_no_label_covers_another(size, make_field)
 
 def test_everything_lies_on_the_paper(make_field):
     record = make_field()
-    figure = draw_hull_map(points_from_record(record), FIELD, note_from_record(record), mark=["Li3SnS3Cl"])
+    points = points_from_record(record)
+    figure = draw_hull_map(points, FIELD, note_from_record(record, points), mark=["Li3SnS3Cl"])
     figure.draw_without_rendering()
     box = figure.get_tightbbox(figure.canvas.get_renderer())
     width, height = figure.get_size_inches()
@@ -173,11 +175,22 @@ def test_everything_lies_on_the_paper(make_field):
 
 
 def test_the_caption_says_what_the_map_rests_on(make_field):
-    text = note_from_record(make_field()).text()
+    record = make_field()
+    text = note_from_record(record, points_from_record(record)).text()
     # 4 probes and 9 competing phases have an energy; 5 probe calculations of 8 structures each, one of them failed
     assert "chgnet-0.3.0, error of energies above the hull about 20 meV/atom" in text
     assert "13 compositions from 40 structures; 1 calculation without an energy." in text
     assert "Competing phases: prototype search." in text
+
+
+def test_a_calculation_under_way_is_no_failure(make_field):
+    record = make_field()
+    states = record.probes["state"].replace("failed", "running")
+    running = dataclasses.replace(record, level="", probes=record.probes.assign(state=states, level="chgnet-0.3.0"))
+    text = note_from_record(running, points_from_record(running)).text()
+    assert text.startswith("Level of theory: chgnet-0.3.0")
+    assert "no calculation without an energy." in text
+    assert "1 calculation still to end." in text
 
 
 @pytest.mark.parametrize(
@@ -206,7 +219,8 @@ def test_five_thousand_points_in_time(tmp_path):
 @pytest.mark.parametrize("ending", ["svg", "pdf"])
 def test_text_stays_text(tmp_path, ending, make_field):
     record = make_field()
-    figure = draw_hull_map(points_from_record(record), FIELD, note_from_record(record))
+    points = points_from_record(record)
+    figure = draw_hull_map(points, FIELD, note_from_record(record, points))
     data = save_map(figure, tmp_path / f"m.{ending}").read_bytes()
     if ending == "svg":
         assert b"Level of theory: chgnet-0.3.0" in data
@@ -290,7 +304,8 @@ def test_the_colour_beside_a_calculation_is_that_of_its_energy(colours):
 def test_the_map_looks_as_it_did(make_field, tmp_path):
     """Against an image kept with the tests; a root mean square of 8 of 255 leaves room for another font rendering."""
     record = make_field()
-    figure = draw_hull_map(points_from_record(record), FIELD, note_from_record(record), mark=["Li4SnS2Cl4"])
+    points = points_from_record(record)
+    figure = draw_hull_map(points, FIELD, note_from_record(record, points), mark=["Li4SnS2Cl4"])
     kept = Path(__file__).with_name("hull_map.png")
     made = np.asarray(Image.open(save_map(figure, tmp_path / "m.png", dpi=80)).convert("RGB"), dtype=float)
     expected = np.asarray(Image.open(kept).convert("RGB"), dtype=float)

@@ -67,4 +67,4 @@ def test_a_section_is_said_on_the_figure(record, tmp_path):
     from loop.report.points import note_from_record
 
     field = dataclasses.replace(record.fields[0], section=("Li2S", "SnS2"))
-    assert "Hull over the section Li2S, SnS2 alone, without the elements" in note_from_record(field).text()
+    assert "Hull over the section Li2S, SnS2 alone, without the elements" in note_from_record(field, points_from_record(field)).text()

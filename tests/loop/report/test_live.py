@@ -85,6 +85,33 @@ def test_remaining_time_follows_the_finished_cycles():
     assert progress.remaining == pytest.approx(110.0)
 
 
+def test_in_the_first_cycle_what_is_left_follows_the_calculations():
+    now = [0.0]
+    progress = Progress(cycles=2, clock=lambda: now[0])
+    progress.update(Event("cycle", cycle=1))
+    now[0] = 100.0  # training
+    progress.update(Event("field", phase_field="Li-Sn-S-Cl", total=4))
+    assert progress.remaining is None
+    now[0] = 120.0
+    progress.update(Event("calculation", composition="LiCl", state="done"))
+    # three calculations of 20 s are left, and a cycle of 120 + 60 s
+    assert progress.remaining == pytest.approx(60 + 180)
+
+
+def test_the_field_is_that_of_the_stage_and_none_in_a_new_cycle():
+    show, text = played(
+        "live", [*RUN, Event("cycle", cycle=2), Event("stage", phase_field="Li-Zn-S-Cl", text="building structures")]
+    )
+    assert show.progress.phase_field == "Li-Zn-S-Cl"
+    assert "2 of 3: 1 done" in text
+
+
+def test_the_best_so_far_is_told_before_the_verdict():
+    event = Event("best", phase_field="Li-Sn-S-Cl", composition="Li3SnS3Cl", e_above_hull=0.0041)
+    _, text = played("plain", [event])
+    assert text.rstrip().endswith("Li-Sn-S-Cl: nearest to the hull so far: Li3SnS3Cl, 4 meV/atom")
+
+
 def test_markup_in_a_message_stays_text():
     _, text = played("live", [Event("message", text="[bold]not bold[/bold]")])
     assert "[bold]not bold[/bold]" in text

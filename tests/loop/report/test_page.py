@@ -7,9 +7,11 @@ import pytest
 from loop.records import CampaignRecord, CycleRecord
 from loop.report.charts import bump_chart, latent_map, traces
 from loop.report.citations import citations
+from loop.report.found import near_hull
 from loop.report.page import build_report
+from loop.report.readable import mev, plain
 from loop.report.tables import probe_table
-from loop.report.view import mev, near_hull, page_view
+from loop.report.view import page_view
 
 EMPTY = CampaignRecord(name="new", settings={"seed": 1}, settings_hash="0", versions={}, data={})
 
@@ -102,6 +104,38 @@ def test_energies_are_read_in_mev(value, signed, text):
     assert mev(value, signed) == text
 
 
+def test_nothing_and_truth_are_said_in_words():
+    assert plain({"log odds": None, "collapsed": False}) == "log odds –; collapsed no"
+
+
+def test_the_page_says_what_to_make_next(record, tmp_path):
+    html = text_of(build_report(record, tmp_path))
+    told = re.sub(r"(<[^>]+>|\s)+", " ", html[html.index('class="next">') :].split("</div>")[0])
+    assert "Li 4 SnS 2 Br 4 in Li-Sn-S-Br : −1.8 meV/atom from 0.73 LiBr + 0.27 SnS 2 , error about ±20.0." in told
+
+
+def test_what_a_new_phase_pushes_off_the_hull_is_not_to_be_made(record, make_field):
+    # within 25 meV/atom of the competing phases but 0.1 eV/atom above the hull that another new phase lowers
+    field = make_field()
+    probes = field.probes.assign(
+        e_above_hull=field.probes["e_above_hull"].where(field.probes["composition"] != "Li3 Sn1 S3 Cl1", 0.1)
+    )
+    view = page_view(dataclasses.replace(record, fields=(dataclasses.replace(field, probes=probes),)))
+    assert [probe.formula for probe in view.near] == ["Li4SnS2Cl4", "Li3SnS3Cl"]
+    assert [probe.formula for probe in view.to_make] == ["Li4SnS2Cl4"]
+
+
+def test_the_page_says_when_there_is_nothing_to_make(record, tmp_path):
+    strict = dataclasses.replace(record, settings={"verdicts": {"stable_below": -1.0}})
+    assert "Nothing yet. The nearest," in text_of(build_report(strict, tmp_path))
+
+
+def test_priors_of_the_settings_are_told(record, tmp_path):
+    settings = {"priors": [{"field": "Li-Sn-S", "shift": -1.0, "note": "<b>soft</b> anions"}]}
+    html = text_of(build_report(dataclasses.replace(record, settings=settings), tmp_path))
+    assert "Li-Sn-S -1.0 (&lt;b&gt;soft&lt;/b&gt; anions)" in html
+
+
 def test_latent_map_places_known_fields_and_candidates(record):
     chart = str(latent_map(record))
     places = re.findall(r'class="(\w+)" cx="([\d.]+)" cy="([\d.]+)" r="[\d.]+"><title>([^<]+)', chart)
@@ -112,6 +146,15 @@ def test_latent_map_places_known_fields_and_candidates(record):
         ("q1", "620.0", "220.0", "Li-Zn-S-Cl, rank 2"),
         ("q3", "320.0", "120.0", "Li-Ge-S-Br, rank 3"),
     ]
+
+
+def test_names_on_the_latent_map_do_not_cover_one_another(record):
+    crowded = dataclasses.replace(record.cycles[-1], latent=record.cycles[-1].latent.assign(y=[0.0, 2.0, 2.0, 2.0]))
+    chart = str(latent_map(dataclasses.replace(record, cycles=(crowded,))))
+    labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)" class="halo">([^<]+)', chart)
+    assert {text.split()[0] for *_, text in labels} == {"Li-Sn-S-Br", "Li-Zn-S-Cl", "Li-Ge-S-Br"}
+    heights = sorted(float(y) for _, y, _, text in labels if "Zn" not in text)  # the two at x = 320
+    assert heights[1] - heights[0] >= 17
 
 
 def test_ranks_are_followed_over_the_cycles(record):
