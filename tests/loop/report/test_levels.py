@@ -64,7 +64,10 @@ def test_the_page_says_which_level_it_shows_and_keeps_the_lower_ones(record, tmp
 
 
 def test_a_section_is_said_on_the_figure(record, tmp_path):
-    from loop.report.points import note_from_record
+    from loop.report.points import note_from_record, points_from_record
 
     field = dataclasses.replace(record.fields[0], section=("Li2S", "SnS2"))
-    assert "Hull over the section Li2S, SnS2 alone, without the elements" in note_from_record(field, points_from_record(field)).text()
+    assert (
+        "Hull over the section Li2S, SnS2 alone, without the elements"
+        in note_from_record(field, points_from_record(field)).text()
+    )
