@@ -119,7 +119,8 @@ def latent_map(record: CampaignRecord) -> Markup:
 
 def _labels(named: Sequence[tuple[float, float, str]]) -> list[str]:
     """Names beside their dots, moved up or down where they would cover one another, with a line to the dot."""
-    parts, taken = [], []
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
     for x, y, text in sorted(named, key=lambda each: each[1]):
         width, right = 7.5 * len(text), x < 560
         left = x + 12 if right else x - 12 - width

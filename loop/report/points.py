@@ -175,8 +175,8 @@ def _above_full_hull(record: FieldRecord, rows: list[dict]) -> dict[int, float]:
         return {i: distance for i, distance in enumerate(above_all) if distance is not None}
     if not new or not any(entry.is_element for entry in competing):
         return {}
-    above = [row.get("e_above_hull") for row in rows]
-    stable = [entry for entry, a in zip(competing, above, strict=True) if pd.isna(a) or a <= KNOWN_WITHIN]
+    known = [pd.isna(row.get("e_above_hull")) or float(row["e_above_hull"]) <= KNOWN_WITHIN for row in rows]
+    stable = [entry for entry, is_known in zip(competing, known, strict=True) if is_known]
     diagram = build_phase_diagram([*stable, *new])
     return {i: max(0.0, distance_from(diagram, entry)) for i, entry in enumerate(competing)}
 
