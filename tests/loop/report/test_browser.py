@@ -178,6 +178,14 @@ def test_text_can_be_read_in_light_and_dark(page, scheme):
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
 
 
+def test_nothing_hangs_over_the_edge_of_a_phone(page):
+    phone = {"width": 420, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    width = page.execute_script("return document.documentElement.scrollWidth")
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width <= 420
+
+
 def test_a_screen_reader_finds_its_way(page):
     levels = [int(each.tag_name[1]) for each in elements(page, "main h2, main h3, header h1")]
     assert levels[0] == 1
