@@ -13,6 +13,7 @@ from dft.execute import read_output
 from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeStructure
 from dft.section import in_section
+from dft.structure_files import smallest_cell
 from dft.workflows import ScreeningMaker, structure_hash, survivors
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
@@ -213,6 +214,8 @@ def _matters(row: dict[str, Any], window: float, section: Collection[str]) -> bo
 
 def _handed_on(campaign: Campaign, record: CalculationRecord, upper: Rung, n: int) -> Calculation:
     structures = _lowest_structures(campaign, record, n)
+    if not upper.is_force_field:
+        structures = [ProbeStructure(smallest_cell(probe.structure), probe.generator) for probe in structures]
     identity = structure_hash(structures, upper.identity, upper.maker.funnel)
     return Calculation(identity, record.role, record.composition, [probe.as_dict() for probe in structures])
 
