@@ -31,7 +31,7 @@ def loop(*arguments, cwd=None):
 def explored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ladder")
     (folder / "c.yaml").write_text(CONFIGURATION)
-    (folder / "salts.csv").write_text("composition\nLiNaClBr\nLi2NaCl2Br\n")
+    (folder / "salts.csv").write_text("composition\nLiNaClBr\nLi3NaCl3Br\n")
     loop("explore", "Na-Li-Br-Cl", "--config", "c.yaml", "--compositions", "salts.csv", "--dir", "c", cwd=folder)
     return folder / "c"
 
