@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
+import numpy as np
 from atomate2.cp2k.sets.base import _BASE_CP2K_SET
 from atomate2.cp2k.sets.core import CellOptSetGenerator, RelaxSetGenerator, StaticSetGenerator
 from pymatgen.core import Structure
@@ -73,8 +75,8 @@ def odd_mesh(structure: Structure, density: float) -> tuple[int, int, int]:
 
     Args:
         structure: The crystal.
-        density: k-points per Å⁻³, as pymatgen's ``reciprocal_density``.
+        density: k-points per Å⁻³ of reciprocal space, 2π included.
     """
-    wanted = Kpoints.automatic_density_by_vol(structure, density).kpts[0]  # type: ignore[arg-type]  # a float will do
-    a, b, c = (int(n) + 1 - int(n) % 2 for n in wanted)
+    lengths = np.array(structure.lattice.reciprocal_lattice.abc)
+    a, b, c = (2 * ceil((n - 1) / 2) + 1 for n in np.maximum(1.0, lengths * density ** (1 / 3)).round(6))
     return a, b, c

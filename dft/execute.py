@@ -159,6 +159,7 @@ class LocalExecutor:
         self._pool.shutdown(wait=not kill, cancel_futures=True)
         if kill:
             for process in processes:
+                _kill_programs_of(process.pid)
                 process.kill()
                 process.join()
         self._pool = None
@@ -279,4 +280,15 @@ def _prepare_worker(parent: int, log: str | None) -> None:
 def _die_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_WATCH_INTERVAL)
+    _kill_programs_of(os.getpid())
     os._exit(1)
+
+
+def _kill_programs_of(pid: int | None) -> None:
+    """Kill what a worker has started, such as CP2K: it would go on for hours for nobody."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for program in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                program.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -105,6 +106,8 @@ def _mace(checkpoint: str = "") -> LevelOfTheory:
         raise ValueError("level_of_theory 'mace' needs a checkpoint: set checkpoint to the path of a MACE model file")
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {checkpoint!r} of level_of_theory 'mace' is no file: give a MACE model")
+    if not _is_torch_file(path):
+        raise ValueError(f"checkpoint {checkpoint!r} of level_of_theory 'mace' is no PyTorch model: give a MACE model")
     return LevelOfTheory(
         name="mace",
         model=f"mace-{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}",
@@ -114,6 +117,14 @@ def _mace(checkpoint: str = "") -> LevelOfTheory:
         calculator="mace",
         calculator_kwargs={"checkpoint": str(path.resolve())},
     )
+
+
+def _is_torch_file(path: Path) -> bool:
+    """Whether a file has the layout that `torch.save` writes; nothing in it is unpickled to find out."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/data.pkl") for name in archive.namelist())
 
 
 _LEVELS: dict[str, Callable[..., LevelOfTheory]] = {

@@ -16,6 +16,10 @@ from dft.compositions import oxidation_states
 PATTERNS = ("*.cif", "*.vasp", "POSCAR*", "CONTCAR*", "*.xsf", "*.json")
 
 
+#: Å: atoms this near to each other after a translation are one and the same in a smaller cell.
+SAME_PLACE = 0.05
+
+
 @dataclass(frozen=True)
 class StructureFolder:
     """What a folder holds.
@@ -55,6 +59,15 @@ def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: i
         except ValueError as error:
             set_aside[file.name] = str(error)
     return StructureFolder(structures, set_aside)
+
+
+def smallest_cell(structure: Structure) -> Structure:
+    """The primitive cell: what DFT is given, since its cost grows steeply with the number of atoms.
+
+    Positions that a relaxation has left within `SAME_PLACE` of a translation of others count as the same.
+    """
+    primitive = structure.get_primitive_structure(tolerance=SAME_PLACE)
+    return primitive if len(primitive) < len(structure) else structure
 
 
 def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:

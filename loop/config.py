@@ -287,7 +287,8 @@ def _with_paths_beside(settings: Settings, path: Path) -> Settings:
     if settings.execution.store is not None:
         store = str((path.parent / settings.execution.store).resolve())
         beside["execution"] = settings.execution.model_copy(update={"store": store})
-    return settings.model_copy(update=beside)
+    checkpoint = settings.checkpoint and str((path.parent / settings.checkpoint).resolve())
+    return settings.model_copy(update={**beside, "checkpoint": checkpoint})
 
 
 def _first_problem(error: ValidationError) -> str:

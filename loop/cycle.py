@@ -14,10 +14,11 @@ from loop.acquisition import choose_fields, verdict_log_odds
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError, Waiting
-from loop.exploration import Exploration, Show, load_engine
+from loop.exploration import Exploration, Show
 from loop.feedback import left_out, training_fields
 from loop.ladder import checked_ladder
 from loop.report.live import Event
+from loop.tasks import load_engine
 from vae import PhaseField
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
 from vae.descriptors import element_descriptors, set_aside

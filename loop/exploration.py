@@ -11,14 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jobflow import Maker
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Composition
 
-from dft.competing import OFFLINE_SOURCE, build_competing
+from dft.competing import OFFLINE_SOURCE
 from dft.compositions import neutral_compositions, spread_compositions
 from dft.databases import KnownPhases, from_folder, from_materials_project
-from dft.execute import LocalExecutor, Outcome, Task, run_flow
-from dft.probes import ProbeSettings, ProbeStructure, build_probes
+from dft.execute import LocalExecutor, Outcome, Task
+from dft.probes import ProbeSettings, ProbeStructure
 from dft.section import in_section
 from dft.workflows import structure_hash
 from loop.acquisition import choose_compositions
@@ -27,10 +26,11 @@ from loop.campaign import Campaign
 from loop.errors import RunError, UserError
 from loop.feedback import judge
 from loop.field_hull import entry_of
-from loop.ladder import SEARCHES, Rung, hull_at, ladder, promoted, where_it_stopped
+from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words, promoted
 from loop.ladder_settings import section_of
 from loop.records import CalculationRecord, Role
 from loop.report.live import Event
+from loop.tasks import build, expected_cost, screen, structures_of
 from vae import PhaseField
 from vae.datasets import known_formulas
 
@@ -198,7 +198,7 @@ class Exploration:
         self._blame_the_machine(outcome)
         role, composition = outcome.key.split(" ", 1)
         probes = (outcome.value or {}).get("probes", [])
-        identity = structure_hash(_structures(probes), self.screening.identity, self.screening.maker.funnel)
+        identity = structure_hash(structures_of(probes), self.screening.identity, self.screening.maker.funnel)
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
         return Calculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
@@ -220,7 +220,7 @@ class Exploration:
         """Run what is still open of the field's calculations at one level, the screening level if none is named."""
         rung = rung or self.screening
         open_ = self.campaign.calculations.unfinished(self.name, rung.identity)
-        todo = {c.hash: c for c in sorted(open_, key=_expected_cost, reverse=True)}
+        todo = {c.hash: c for c in sorted(open_, key=expected_cost, reverse=True)}
         if not todo:
             return
         tasks = [Task(c.hash, screen, (rung.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
@@ -278,10 +278,10 @@ class Exploration:
         verdict = judge(lowest, composition, hull.n_probes, band, limits)
         problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
-        if len(self.rungs) > 1:
-            reason += f". {where_it_stopped(self.rungs, rung, self.campaign.settings.ladder.window)}"
+        reason += about_the_level(self.campaign, self.name, self.rungs, rung)
         if missing := hull.missing_competing:
             reason += f". The hull lacks {', '.join(missing)}, which have no energy and could only raise this distance"
+        source = self._source() + phases_in_words(self.rungs, rung, self.campaign.settings.ladder.window)
         self.campaign.record_verdict(
             {
                 "phase_field": self.name,
@@ -293,42 +293,12 @@ class Exploration:
                 "best_composition": composition,
                 "level": rung.identity,
                 "error_band": band,
-                "competing_source": f"{self._source()}; {hull.n_competing} of {len(hull.competing)} have an energy",
+                "competing_source": f"{source}; {hull.n_competing} of {len(hull.competing)} have an energy",
             }
         )
         logger.info("%s is %s: %s", self.name, verdict.verdict, reason)
         text = f"{verdict.verdict}: {reason}"
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))
-
-
-def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
-    """Build the structures to try at one composition; runs in a worker."""
-    if role == "probe":
-        probes = build_probes(Composition(formula), settings, seed)
-    else:
-        probes = build_competing(formula, settings, seed)
-    return {"probes": [probe.as_dict() for probe in probes]}
-
-
-def screen(maker: Maker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
-    """Run the Flow of one composition; runs in a worker."""
-    return run_flow(maker, (_structures(probes),), Path(output))
-
-
-def load_engine(maker: Any) -> None:
-    """Load in a worker what `build` and `screen` need, so that it is there when the first task comes."""
-    Composition("LiCl").oxi_state_guesses()  # reads pymatgen's table of oxidation states
-    maker.load_engine()
-
-
-def _expected_cost(calculation: Calculation) -> tuple[int, int]:
-    """For an order in which the longest come first, so that no worker ends long before the others."""
-    sizes = [len(probe["structure"]["sites"]) for probe in calculation.probes]
-    return max(sizes, default=0), len(sizes)
-
-
-def _structures(probes: list[dict[str, Any]]) -> list[ProbeStructure]:
-    return [ProbeStructure(Structure.from_dict(probe["structure"]), probe["generator"]) for probe in probes]
 
 
 def _formula(composition: Composition) -> str:

@@ -13,6 +13,7 @@ from dft.execute import read_output
 from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeStructure
 from dft.section import in_section
+from dft.structure_files import smallest_cell
 from dft.workflows import ScreeningMaker, structure_hash, survivors
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
@@ -20,6 +21,7 @@ from loop.database import to_json
 from loop.errors import UserError
 from loop.field_hull import FieldHull, field_hull
 from loop.ladder_settings import section_of
+from loop.levels_of_field import AT
 from loop.records import CalculationRecord
 
 if TYPE_CHECKING:
@@ -109,6 +111,14 @@ def checked_ladder(campaign: Campaign, elements: Collection[str]) -> list[Rung]:
     return rungs
 
 
+def about_the_level(campaign: Campaign, phase_field: str, rungs: list[Rung], reached: Rung) -> str:
+    """What a verdict adds about the level that it was found at; nothing where there is but one."""
+    if len(rungs) == 1:
+        return ""
+    stopped = where_it_stopped(rungs, reached, campaign.settings.ladder.window)
+    return f". {stopped}{outside_the_section(campaign, phase_field, rungs, reached)}"
+
+
 def where_it_stopped(rungs: list[Rung], reached: Rung, window: float) -> str:
     """A sentence that says at which level of the ladder the verdict was found, and why not higher."""
     if reached is rungs[-1] or reached.number == rungs[-1].number:
@@ -117,6 +127,33 @@ def where_it_stopped(rungs: list[Rung], reached: Rung, window: float) -> str:
     return (
         f"Level of theory: {reached.level.name}; no composition within {window * MEV:.0f} meV/atom of its hull was "
         f"left for {following}"
+    )
+
+
+def outside_the_section(campaign: Campaign, phase_field: str, rungs: list[Rung], reached: Rung) -> str:
+    """A warning where, on the whole hull of the first level, probes fall apart into phases that the section lacks."""
+    section = section_of(reached.section, phase_field.split("-"))
+    if not section:
+        return ""
+    parts = hull_at(campaign, phase_field, rungs[0]).probes["competing_decomposition"]
+    outside = sorted({phase for each in parts for phase in each if not in_section(phase, section)})
+    if not outside:
+        return ""
+    return (
+        f". At {rungs[0].level.name} probes fall apart into {', '.join(outside)} outside the section: on the whole "
+        "hull this distance would be larger"
+    )
+
+
+def phases_in_words(rungs: list[Rung], reached: Rung, window: float) -> str:
+    """Which competing phases stand on the hull of a level above the first; nothing to say of the first."""
+    if not reached.number:
+        return ""
+    below = rungs[reached.number - 1].level.name
+    what = "the end members and those" if reached.section else "the elements and those"
+    return (
+        f"{AT}{reached.level.name} {what} within {window * MEV:.0f} meV/atom of the hull at {below}, "
+        "in the structures found there"
     )
 
 
@@ -177,6 +214,8 @@ def _matters(row: dict[str, Any], window: float, section: Collection[str]) -> bo
 
 def _handed_on(campaign: Campaign, record: CalculationRecord, upper: Rung, n: int) -> Calculation:
     structures = _lowest_structures(campaign, record, n)
+    if not upper.is_force_field:
+        structures = [ProbeStructure(smallest_cell(probe.structure), probe.generator) for probe in structures]
     identity = structure_hash(structures, upper.identity, upper.maker.funnel)
     return Calculation(identity, record.role, record.composition, [probe.as_dict() for probe in structures])
 

@@ -10,6 +10,9 @@ from loop.campaign import Campaign
 from loop.field_hull import FieldHull, field_hull
 from loop.ladder_settings import section_of
 
+#: What comes after it in a source of competing phases is about the highest level alone.
+AT = "; at "
+
 
 @dataclass(frozen=True)
 class FieldLevel:

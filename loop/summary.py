@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from loop.campaign import Campaign
-from loop.levels_of_field import levels_of
+from loop.levels_of_field import AT, levels_of
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
 
 
@@ -62,7 +62,7 @@ def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str,
     if not levels:
         return FieldRecord(**known)
     *below, top = levels
-    source = str(known.get("competing_source", "")).rpartition("; ")[0]
+    source = str(known.get("competing_source", "")).partition(AT)[0]
     common = {"phase_field": name, "cycle": cycle, "verdict": known.get("verdict", "open"), "competing_source": source}
     lower = tuple(FieldRecord(**common, **level.columns, error_band=level.error_band) for level in below)
     return FieldRecord(**{"error_band": top.error_band, **top.columns, **known}, lower=lower)

@@ -96,9 +96,12 @@ def test_meshes_are_odd_and_as_dense_as_asked():
     from dft.cp2k_inputs import odd_mesh
 
     cube = Structure(Lattice.cubic(4.0), ["Li"], [[0, 0, 0]])
-    # reciprocal volume (2 pi / 4)^3 = 3.88 per Å³: 31 points are 3 x 3 x 3, and 64 are 4 x 4 x 4, made odd
-    assert odd_mesh(cube, 27.5 / 3.88) == (3, 3, 3)
-    assert odd_mesh(cube, 66.0 / 3.88) == (5, 5, 5)
+    # reciprocal vectors of 2 pi / 4 = 1.571 per Å: a density of 8 per Å⁻³ asks for 2 x 1.571 = 3.14 points, made odd
+    assert odd_mesh(cube, 8.0) == (5, 5, 5)
+    assert odd_mesh(cube, 6.0) == (3, 3, 3)
+    assert odd_mesh(cube, 0.1) == (1, 1, 1)
+    long = Structure(Lattice.tetragonal(4.0, 16.0), ["Li"], [[0, 0, 0]])
+    assert odd_mesh(long, 6.0) == (3, 3, 1)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

@@ -3,10 +3,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from jobflow import Flow, Maker, job
 
-from dft.execute import LocalExecutor, Task
+from dft.execute import LocalExecutor, Task, read_output, run_flow
 
 
 def double(x):
@@ -75,11 +78,12 @@ def test_a_task_that_kills_its_workers_fails_alone():
 
 
 ORPHAN = """
-import os, sys, time
+import os, subprocess, sys, time
 from dft.execute import LocalExecutor, Task
 
 def sleep():
-    open(sys.argv[1], "w").write(str(os.getpid()))
+    program = subprocess.Popen(["sleep", "300"])  # stands for an engine outside Python
+    open(sys.argv[1], "w").write(f"{os.getpid()} {program.pid}")
     time.sleep(300)
 
 if __name__ == "__main__":
@@ -88,7 +92,7 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_do_not_outlive_a_killed_driver(tmp_path):
+def test_workers_and_their_programs_do_not_outlive_a_killed_driver(tmp_path):
     script = tmp_path / "driver.py"
     script.write_text(ORPHAN)
     pid_file = tmp_path / "pid"
@@ -97,11 +101,58 @@ def test_workers_do_not_outlive_a_killed_driver(tmp_path):
     )
     try:
         _wait(lambda: pid_file.exists() and pid_file.read_text().strip(), seconds=60)
-        worker = int(pid_file.read_text())
+        worker, program = map(int, pid_file.read_text().split())
     finally:
         driver.kill()
         driver.wait()
-    _wait(lambda: not _alive(worker), seconds=20)
+    _wait(lambda: not _alive(worker) and not _alive(program), seconds=20)
+
+
+@dataclass
+class Two(Maker):
+    """A flow of two jobs, as engines outside Python make them; the second may fail."""
+
+    name: str = "two"
+    fails: bool = False
+
+    def make(self, x):
+        first = note_and_double(x)
+        second = note_and_double(first.output["twice"], self.fails)
+        return Flow([first, second], output=second.output)
+
+
+@job
+def note_and_double(x, fails=False):
+    Path("note.txt").write_text(str(x))
+    if fails:
+        raise ValueError("the engine found no minimum")
+    return {"twice": 2 * x}
+
+
+def test_each_job_of_a_flow_has_a_folder_and_the_last_gives_the_output(tmp_path):
+    assert run_flow(Two(), (3,), tmp_path / "out.json") == {"twice": 12}
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+    assert read_output(tmp_path / "out.json") == {"twice": 12}
+
+
+def test_what_a_failed_flow_leaves_is_kept_to_find_out_why(tmp_path):
+    with pytest.raises(ValueError, match="the engine found no minimum"):
+        run_flow(Two(fails=True), (3,), tmp_path / "out.json")
+    notes = sorted(path.read_text() for path in (tmp_path / "out-failed").glob("job_*/note.txt"))
+    assert notes == ["3", "6"]
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_the_time_of_programs_that_a_task_runs_counts(tmp_path):
+    with LocalExecutor(1) as executor:
+        (outcome,) = executor.run([Task("busy", busy)])
+    assert outcome.value["cpu_s"] > 0.3
+
+
+def busy():
+    code = "import time\nwhile time.process_time() < 0.4: pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return {}
 
 
 def _wait(condition, seconds):

@@ -1,8 +1,9 @@
 import json
 
 import pytest
+import torch
 
-from dft.levels import level
+from dft.levels import check_overrides, level
 from dft.workflows import ScreeningMaker
 
 
@@ -52,10 +53,26 @@ def test_checkpoint_of_mace_must_be_named_and_be_a_file(monkeypatch, tmp_path):
 def test_identity_of_mace_follows_the_content_of_the_checkpoint(monkeypatch, tmp_path):
     monkeypatch.setattr("dft.levels.version", lambda package: "1")
     file = tmp_path / "small.model"
-    file.write_bytes(b"one")
+    torch.save({"weights": torch.zeros(1)}, file)
     first = level("mace", checkpoint=str(file)).identity
-    file.write_bytes(b"two")
+    torch.save({"weights": torch.ones(1)}, file)
     assert level("mace", checkpoint=str(file)).identity != first
+
+
+def test_a_checkpoint_that_is_none_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("dft.levels.version", lambda package: "1")
+    file = tmp_path / "notes.txt"
+    file.write_text("not a model")
+    with pytest.raises(ValueError, match=r"checkpoint '.*notes\.txt' of level_of_theory 'mace' is no PyTorch model"):
+        level("mace", checkpoint=str(file))
+
+
+def test_settings_of_force_fields_are_checked_without_their_engine():
+    check_overrides("sevennet", {"fmax": 0.03, "max_steps": 200})
+    with pytest.raises(
+        ValueError, match="setting 'fmax' of level_of_theory 'sevennet' is True, and must be a positive"
+    ):
+        check_overrides("sevennet", {"fmax": True})
 
 
 def test_makers_survive_being_written_to_json():

@@ -2,7 +2,7 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from dft.probes import ProbeSettings, build_probes
-from dft.structure_files import read_folder
+from dft.structure_files import read_folder, smallest_cell
 
 
 def rocksalt(cation, anion, a):
@@ -67,3 +67,11 @@ def test_relatives_are_substituted_and_brought_to_a_sensible_volume(folder):
 def test_folder_is_asked_for_where_a_generator_needs_it():
     with pytest.raises(ValueError, match="need a folder of structures: set folder"):
         build_probes(Composition("LiCl"), ProbeSettings(generators=("given",)), 0)
+
+
+def test_a_supercell_is_reduced_and_a_distorted_one_is_not():
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    salt.perturb(0.01)  # Å: what a relaxation leaves
+    assert len(smallest_cell(salt)) == 2
+    salt.translate_sites([0], [0.06, 0, 0])  # one lithium by 0.31 Å
+    assert len(smallest_cell(salt)) == 8

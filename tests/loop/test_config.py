@@ -43,6 +43,12 @@ def test_every_configuration_that_is_shipped_can_be_read(repository):
         ("limits: {exclude: [Xx]}", "limits: exclude: 'Xx' is no element"),
         ("priors: [{field: Li-Sn-S, shift: -1, note: ''}]", "prior 'Li-Sn-S': give a note that says why"),
         ("priors: [{field: Li-Xx, shift: -1, note: a}]", "prior 'Li-Xx': Xx names no element"),
+        ("levels: [chgnet, dftb]", "levels: 'dftb' is unknown, choose from"),
+        ("level_settings: {chgnet: {encut: 5}}", "setting 'encut' of level_of_theory 'chgnet' is unknown, choose from"),
+        (
+            "ladder: {keeps: [3]}",
+            r"unknown key 'ladder.keeps', choose from \['keep', 'section'",
+        ),
         ("seed: -1", r"seed: Input should be greater than or equal to 0 \(found -1\)"),
         ("verdicts: {filtered_above: 0.01}", r"filtered_above \(0.01 eV/atom\) must be larger than stable_below"),
         ("a: [", r"is no valid YAML \(line 1\)"),

@@ -11,7 +11,7 @@ from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.config import Settings
 from loop.errors import UserError
-from loop.ladder import Rung, hull_at, ladder, promoted, where_it_stopped
+from loop.ladder import Rung, hull_at, ladder, outside_the_section, phases_in_words, promoted, where_it_stopped
 from loop.summary import campaign_record, status
 
 FIELD = "Na-Li-Br-Cl"
@@ -155,6 +155,23 @@ def test_where_it_stopped_is_said():
     rungs = [LOW, HIGH]
     assert where_it_stopped(rungs, HIGH, 0.05) == "Level of theory: high, the highest of 2"
     assert "no composition within 50 meV/atom of its hull was left for high" in where_it_stopped(rungs, LOW, 0.05)
+
+
+def test_which_phases_stand_on_a_further_hull_is_said():
+    rungs = [LOW, HIGH]
+    assert phases_in_words(rungs, LOW, 0.05) == ""
+    assert phases_in_words(rungs, HIGH, 0.05) == (
+        "; at high the elements and those within 50 meV/atom of the hull at low, in the structures found there"
+    )
+
+
+def test_a_section_that_probes_leave_is_said(campaign):
+    # LiCl + NaBr is the stable pair: between LiBr and NaCl nothing is as stable as on the whole hull
+    within, across = rung(1, "high", ("LiCl", "NaBr")), rung(1, "high", ("LiBr", "NaCl"))
+    told = outside_the_section(campaign, FIELD, [LOW, across], across)
+    assert told.startswith(". At low probes fall apart into LiCl, NaBr outside the section")
+    assert "LiBr outside the section" in outside_the_section(campaign, FIELD, [LOW, within], within)  # Li2NaClBr2
+    assert outside_the_section(campaign, FIELD, [LOW, HIGH], HIGH) == ""
 
 
 def test_a_level_that_cannot_run_here_is_told_before_anything_is_computed(tmp_path, monkeypatch):

@@ -1,0 +1,46 @@
+"""What a campaign's workers do: build the structures of one composition, or run the Flow that computes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jobflow import Maker
+from pymatgen.core import Composition, Structure
+
+from dft.competing import build_competing
+from dft.execute import run_flow
+from dft.probes import ProbeSettings, ProbeStructure, build_probes
+from loop.calculation_log import Calculation
+from loop.records import Role
+
+
+def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
+    """Build the structures to try at one composition."""
+    if role == "probe":
+        probes = build_probes(Composition(formula), settings, seed)
+    else:
+        probes = build_competing(formula, settings, seed)
+    return {"probes": [probe.as_dict() for probe in probes]}
+
+
+def screen(maker: Maker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
+    """Run the Flow of one composition, at any level of theory."""
+    return run_flow(maker, (structures_of(probes),), Path(output))
+
+
+def load_engine(maker: Any) -> None:
+    """Load in a worker what `build` and `screen` need, so that it is there when the first task comes."""
+    Composition("LiCl").oxi_state_guesses()  # reads pymatgen's table of oxidation states
+    maker.load_engine()
+
+
+def expected_cost(calculation: Calculation) -> tuple[int, int]:
+    """For an order in which the longest come first, so that no worker ends long before the others."""
+    sizes = [len(probe["structure"]["sites"]) for probe in calculation.probes]
+    return max(sizes, default=0), len(sizes)
+
+
+def structures_of(probes: list[dict[str, Any]]) -> list[ProbeStructure]:
+    """Structures from the plain values of `ProbeStructure.as_dict`."""
+    return [ProbeStructure(Structure.from_dict(probe["structure"]), probe["generator"]) for probe in probes]
