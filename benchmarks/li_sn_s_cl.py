@@ -28,12 +28,12 @@ import pandas as pd
 from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.analysis.phase_diagram import PDEntry
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Structure
 from scipy.stats import spearmanr
 
 from dft.competing import build_competing
 from dft.hull import Entry, hull_points, lowest_per_composition
-from dft.levels import level
+from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
 from loop.exploration import SEARCHES
@@ -92,7 +92,10 @@ class Screening:
     """Runs the screening job of one composition, or takes it from the cache; counts CPU seconds."""
 
     def __init__(self, level_name: str, cache: str | None, **settings: Any) -> None:
-        self.maker = ScreeningMaker.from_level(level(level_name), **settings)
+        chosen = level(level_name)
+        if not isinstance(chosen, LevelOfTheory):
+            raise SystemExit(f"--level {level_name!r} is no force field: choose chgnet, sevennet or mace")
+        self.maker = ScreeningMaker.from_level(chosen, **settings)
         self.path = Path(cache) if cache else None
         lines = self.path.read_text().splitlines() if self.path and self.path.exists() else []
         self.known = {row["hash"]: row for row in map(json.loads, lines)}
@@ -112,7 +115,17 @@ class Screening:
                     file.write(json.dumps(self.known[key]) + "\n")
         row = self.known[key]
         print(f"{formula:14s} {row['state']:12s} {row['energy_per_atom']} {row['cpu_s']:.1f} s  {row['generator']}")
-        return row
+        return {**row, "volume_ratio": volume_ratio(probes, row)}
+
+
+def volume_ratio(probes: list[ProbeStructure], row: dict[str, Any]) -> float | None:
+    """Volume that the finished structure started from, as a fraction of its relaxed one; nothing if none finished."""
+    finished = [p for p, trail in zip(probes, row["trail"], strict=True) if trail["state"] == "done"]
+    if not finished:
+        return None
+    relaxed = Structure.from_dict(row["structure"])
+    start = next((p for p in finished if len(p.structure) == len(relaxed)), finished[0]).structure
+    return start.volume / len(start) / (relaxed.volume / len(relaxed))
 
 
 def published_energies(table: pd.DataFrame) -> dict[str, float]:
@@ -150,6 +163,8 @@ def compare(table: pd.DataFrame, competing: dict[str, dict], probes: dict[str, d
         "other_references_lower_the_published_hull_by_meV": round(
             1000 * max(b.e_above_competing - a.e_above_competing for a, b in zip(theirs, beside, strict=True)), 1
         ),
+        "start_volume_as_fraction_of_relaxed": _spread([row["volume_ratio"] for row in probes.values()]),
+        "start_volume_of_competing_phases": _spread([row["volume_ratio"] for row in competing.values()]),
         "won_by": dict(Counter(r["generator"] for r in rows).most_common()),
         "competing": {f: _phase(f, competing[f], phases) for f in competing},
         "probes": rows,
@@ -196,6 +211,11 @@ def write_screening(path: Path, rows: list[dict[str, Any]], probes: dict[str, di
                     output["n_structures"],
                 )
             )
+
+
+def _spread(ratios: list[float | None]) -> dict[str, float]:
+    values = np.array([ratio for ratio in ratios if ratio is not None])
+    return {"n": len(values), "mean": round(float(values.mean()), 3), "std": round(float(values.std()), 3)}
 
 
 def _phase(formula: str, row: dict, phases: list[Entry]) -> dict[str, Any]:

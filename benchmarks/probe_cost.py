@@ -41,6 +41,8 @@ def main() -> None:
 
     torch.set_num_threads(1)
     chosen = level(arguments.level)
+    if not isinstance(chosen, LevelOfTheory):
+        raise SystemExit(f"--level {arguments.level!r} is no force field: choose chgnet, sevennet or mace")
     n_structures, rounds = SEARCHES[arguments.search]
     settings = ProbeSettings(n_structures=n_structures, max_atoms=16)
     funnel = ScreeningMaker.from_level(chosen, rounds=rounds)

@@ -19,7 +19,7 @@ from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.electrostatics import born_minimum, swap_descent, unit_charge_matrix
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
-from dft.probes.volumes import has_anions, is_large_cation, rattled, rough_volume
+from dft.probes.volumes import has_anions, is_large_cation, least_volume, rattled, rough_volume
 
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
 SAME_ENERGY = 1e-4
@@ -195,6 +195,8 @@ def scaled_to_minimum(
 ) -> tuple[float, Structure]:
     """Energy per atom (eV) of a structure of ions and the structure at the volume of that energy; alloys stay as is.
 
+    Compounds of non-metals get the room that their molecules need.
+
     Args:
         structure: Ordered; scaled in place.
         charges: Charge by symbol.
@@ -202,7 +204,7 @@ def scaled_to_minimum(
     """
     energy, scale = born_minimum(structure, charges, electrostatic)
     if has_anions(structure.composition):
-        structure.scale_lattice(structure.volume * scale**3)
+        structure.scale_lattice(max(structure.volume * scale**3, least_volume(structure.composition)))
     return energy, structure
 
 
