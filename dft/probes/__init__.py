@@ -10,15 +10,18 @@ from pymatgen.core import Composition
 
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.known import given, substituted
-from dft.probes.ordered import ordered_lattices
+from dft.probes.ordered import frameworks, ordered_lattices
 from dft.probes.prototypes import prototypes
+from dft.probes.random_symmetric import random_symmetric
 
 Generator = Callable[[Composition, ProbeSettings, np.random.Generator], list[ProbeStructure]]
 
 #: Each way of building structures by the name that `ProbeSettings.generators` calls it by; best candidates first.
 GENERATORS: dict[str, Generator] = {
     "ordered": ordered_lattices,
+    "frameworks": frameworks,
     "prototypes": prototypes,
+    "random": random_symmetric,
     "substitution": substituted,
     "given": given,
 }

@@ -17,8 +17,9 @@ from pymatgen.core import Composition, Lattice, Structure
 from dft.compositions import oxidation_states
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.electrostatics import born_minimum, swap_descent, unit_charge_matrix
+from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
-from dft.probes.volumes import has_anions, is_large_cation, rattled, rough_volume
+from dft.probes.volumes import has_anions, is_large_cation, least_volume, rattled, rough_volume
 
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
 SAME_ENERGY = 1e-4
@@ -59,17 +60,29 @@ def ordered_lattices(
     Raises:
         ValueError: If no packing has holes enough for the cations of the composition.
     """
+    built = _arranged(composition, settings, settings.stackings, rng)
+    if not built:
+        raise ValueError(f"{composition.reduced_formula}: no packing of {settings.stackings} has a site for every ion")
+    return built
+
+
+def frameworks(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
+    """Ions in order on the frameworks of `dft.probes.frameworks`, in turn; none where no framework has sites enough."""
+    return _arranged(composition, settings, tuple(FRAMEWORKS), rng)
+
+
+def _arranged(
+    composition: Composition, settings: ProbeSettings, lattices: tuple[str, ...], rng: np.random.Generator
+) -> list[ProbeStructure]:
     families: dict[str, list[tuple[float, Structure]]] = {}
     for cell_formula in cell_formulas(composition, settings):
         for large_packed in _packings_of_cations(composition):
             ions = _split(cell_formula, large_packed)
-            for family, energy, structure in _families(ions, settings, rng):
+            for family, energy, structure in _families(ions, settings, lattices, rng):
                 families.setdefault(family, []).append((energy, structure))
-    if not families:
-        raise ValueError(f"{composition.reduced_formula}: no packing of {settings.stackings} has a site for every ion")
     for found in families.values():
         found.sort(key=lambda pair: pair[0])
-    return list(_in_turn(composition, families))
+    return list(_in_turn(composition, families)) if families else []
 
 
 def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Composition]:
@@ -101,27 +114,35 @@ def _split(cell: Composition, large_packed: bool) -> _Ions:
     return _Ions(tuple(packed), tuple(inside), charges)
 
 
-def _families(ions: _Ions, settings: ProbeSettings, rng: np.random.Generator) -> Iterator[tuple[str, float, Structure]]:
+def _families(
+    ions: _Ions, settings: ProbeSettings, lattices: tuple[str, ...], rng: np.random.Generator
+) -> Iterator[tuple[str, float, Structure]]:
     """Each arrangement with its family name and electrostatic energy in eV/atom."""
-    what = "ions" if any(ions.charges[symbol] > 0 for symbol in ions.packed) else "anions"
-    what = what if ions.inside else "atoms"
-    for name in settings.stackings:
-        lattice = packing(name)
+    for name in lattices:
+        lattice = framework(name) if name in FRAMEWORKS else packing(name)
         if len(ions.packed) % len(lattice.anions):
             continue
         size = len(ions.packed) // len(lattice.anions)
         for cell in compact_supercells(lattice, size, settings.supercells, rng):
             sites = _Sites.of(cell, ions)
             for holes in _kinds_of_holes(name, ions):
-                family = f"ordered lattice: {PACKING_NAMES.get(name, name)} {what}, {holes} cations"
                 for energy, structure in _arrange(ions, sites, holes, settings, rng):
-                    yield family, energy, structure
+                    yield _family_name(name, holes, ions), energy, structure
 
 
 def _kinds_of_holes(name: str, ions: _Ions) -> tuple[str, ...]:
     if not ions.inside:
-        return () if name == TWO_LAYERS_OF_FCC else ("no",)
+        return () if name == TWO_LAYERS_OF_FCC or name in FRAMEWORKS else ("no",)
+    if name in FRAMEWORKS:
+        return ("mixed",)
     return ("layered octahedral",) if name == TWO_LAYERS_OF_FCC else tuple(HOLES)
+
+
+def _family_name(name: str, holes: str, ions: _Ions) -> str:
+    if name in FRAMEWORKS:
+        return f"framework: {name}"
+    what = "ions" if any(ions.charges[symbol] > 0 for symbol in ions.packed) else "anions"
+    return f"ordered lattice: {PACKING_NAMES.get(name, name)} {what if ions.inside else 'atoms'}, {holes} cations"
 
 
 @dataclass(frozen=True)
@@ -174,6 +195,8 @@ def scaled_to_minimum(
 ) -> tuple[float, Structure]:
     """Energy per atom (eV) of a structure of ions and the structure at the volume of that energy; alloys stay as is.
 
+    Compounds of non-metals get the room that their molecules need.
+
     Args:
         structure: Ordered; scaled in place.
         charges: Charge by symbol.
@@ -181,7 +204,7 @@ def scaled_to_minimum(
     """
     energy, scale = born_minimum(structure, charges, electrostatic)
     if has_anions(structure.composition):
-        structure.scale_lattice(structure.volume * scale**3)
+        structure.scale_lattice(max(structure.volume * scale**3, least_volume(structure.composition)))
     return energy, structure
 
 

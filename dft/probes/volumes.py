@@ -20,6 +20,12 @@ _ANION_RADII = {"N": 1.32, "P": 1.85, "As": 1.95}
 #: Alloys of unlike metals are denser than their elements; the contraction of the lithium stannides.
 ALLOY_CONTRACTION = 0.85
 
+#: Mean volumes of atoms in molecular crystals, Å³ (Hofmann, Acta Cryst. B 58, 489 (2002),
+#: doi 10.1107/S0108768101021814); for the other non-metals that of the element stands in.
+_MOLECULAR_VOLUMES = {
+    "H": 5.08, "C": 13.87, "N": 11.8, "O": 11.39, "F": 11.17, "P": 29.5, "S": 25.2, "Cl": 25.8, "Br": 32.7, "I": 46.2,
+}  # fmt: skip
+
 
 def atomic_volume(symbol: str) -> float:
     """Volume per atom of the solid element, Å³, from its molar volume."""
@@ -32,6 +38,17 @@ def rough_volume(composition: Composition, charges: Mapping[str, float]) -> floa
     if not has_anions(composition):
         return ALLOY_CONTRACTION * sum(n * atomic_volume(symbol) for symbol, n in amounts.items())
     return sum(n * 4 / 3 * np.pi * ionic_radius(symbol, charges[symbol]) ** 3 / 0.74 for symbol, n in amounts.items())
+
+
+def least_volume(composition: Composition) -> float:
+    """The smallest volume to start from, Å³: of compounds without a metal, such as N2O5 and B6O; zero with one.
+
+    Between molecules there is room that no radius of an ion knows of.
+    """
+    amounts = composition.get_el_amt_dict()
+    if any(Element(symbol).is_metal for symbol in amounts):
+        return 0.0
+    return sum(n * _MOLECULAR_VOLUMES.get(symbol, atomic_volume(symbol)) for symbol, n in amounts.items())
 
 
 def has_anions(composition: Composition) -> bool:

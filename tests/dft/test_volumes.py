@@ -1,0 +1,27 @@
+import pytest
+from pymatgen.core import Composition
+
+from dft.competing import build_competing
+from dft.guards import VOLUME_FACTOR
+from dft.probes import ProbeSettings
+from dft.probes.volumes import least_volume
+
+FEW = ProbeSettings(restarts=4, supercells=1, n_structures=10)
+
+
+@pytest.mark.parametrize(
+    ("formula", "volume"),
+    [("N2O5", 2 * 11.8 + 5 * 11.39), ("CO2", 13.87 + 2 * 11.39), ("LiCl", 0.0), ("P2S5", 2 * 29.5 + 5 * 25.2)],
+)
+def test_compounds_without_a_metal_have_a_least_volume(formula, volume):
+    assert least_volume(Composition(formula)) == pytest.approx(volume)
+
+
+@pytest.mark.parametrize(
+    ("formula", "measured"),
+    [("N2O5", 11.6), ("B6O", 7.4), ("SiO2", 12.6)],  # Å³ per atom of the crystals
+)
+def test_molecular_and_covalent_phases_start_within_the_guard_of_their_volume(formula, measured):
+    for probe in build_competing(formula, FEW, 0):
+        ratio = probe.structure.volume / len(probe.structure) / measured
+        assert 1 / VOLUME_FACTOR < ratio < VOLUME_FACTOR
