@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.core import Composition
 
-from loop.surrogate import Surrogate
+from loop.surrogate import ENERGIES, REMAINDERS, Surrogate
 
 if TYPE_CHECKING:
     from loop.hull_strategy import HullSettings
@@ -41,11 +41,12 @@ class FieldModel:
             competing = {f: e for f, e in known.space.competing_energies.items() if f not in data}
             data = {**(_ionic(known, competing) or competing), **data}
         smooth = (
-            Surrogate().fit(_coordinates(known, list(cheaper)), np.array(list(cheaper.values()))) if cheaper else None
+            Surrogate().fit(known.space.features(list(cheaper)), np.array(list(cheaper.values()))) if cheaper else None
         )
         model = cls(known.surrogate, _slope(known, settings) if cheaper else 0.0, cheaper, smooth)
-        X = _coordinates(known, list(data))
-        known.surrogate.fit(X, np.array(list(data.values())) - model.trend(list(data), X))
+        X = known.space.features(list(data))
+        remainders = np.minimum(list(data.values()), settings.ceiling) - model.trend(list(data), X)
+        known.surrogate.fit(X, remainders, REMAINDERS if cheaper else ENERGIES)
         return model
 
     def trend(self, formulas: Sequence[str], coordinates: np.ndarray) -> np.ndarray:
@@ -61,10 +62,6 @@ def _ionic(known: Knowledge, competing: dict[str, float]) -> dict[str, float]:
     anions = set(known.space.field.anions)
     kinds = {f: {str(element) in anions for element in Composition(f).elements} for f in competing}
     return {f: e for f, e in competing.items() if len(kinds[f]) == 2}
-
-
-def _coordinates(known: Knowledge, formulas: Sequence[str]) -> np.ndarray:
-    return known.space.coordinates(known.space.fractions([Composition(formula) for formula in formulas]))
 
 
 def _slope(known: Knowledge, settings: HullSettings) -> float:

@@ -133,7 +133,13 @@ def chemistry(phase_field: PhaseField) -> tuple[Any, ...]:
 
 
 def replay_fields(
-    puzzle: FieldPuzzle, strategy: str, seed: int, feedback: bool, cycles: int, batch: int
+    puzzle: FieldPuzzle,
+    strategy: str,
+    seed: int,
+    feedback: bool,
+    cycles: int,
+    batch: int,
+    known_subsystems: bool = True,
 ) -> FieldReplay:
     """Run one campaign of `cycles` batches.
 
@@ -145,11 +151,12 @@ def replay_fields(
             never asked for again either way.
         cycles: How many batches.
         batch: Fields in each.
+        known_subsystems: Whether the known binary and ternary systems inside a field are evidence.
     """
     rng = np.random.default_rng(seed)
     oracle = puzzle.oracle()
     model = FieldClassifier(puzzle.candidates, puzzle.known, ClassifierSettings())
-    more = subsystems([*puzzle.candidates, *puzzle.known])
+    more = subsystems([*puzzle.candidates, *puzzle.known]) if known_subsystems else None
     positive, negative = (np.zeros(len(puzzle.candidates), dtype=bool) for _ in range(2))
     elements = [f.elements for f in puzzle.candidates]
     found: list[int] = []
@@ -171,7 +178,7 @@ def _worth(
     positive: np.ndarray,
     negative: np.ndarray,
     rng: np.random.Generator,
-    more: np.ndarray,
+    more: np.ndarray | None,
 ) -> np.ndarray:
     if strategy in WEIGHTS:
         promise = model.log_odds(positive, negative, rng, more)
@@ -211,13 +218,14 @@ def simulate_fields(
     cycles: int,
     batch: int,
     progress: Callable[[FieldReplay], None] | None = None,
+    known_subsystems: bool = True,
 ) -> list[FieldReplay]:
     """Every strategy with every seed, with and without feedback."""
     replays = []
     for strategy in strategies:
         for with_feedback in feedback:
             for seed in seeds:
-                replays.append(replay_fields(puzzle, strategy, seed, with_feedback, cycles, batch))
+                replays.append(replay_fields(puzzle, strategy, seed, with_feedback, cycles, batch, known_subsystems))
                 if progress:
                     progress(replays[-1])
     return replays
