@@ -13,8 +13,8 @@ from scipy.spatial import ConvexHull
 from dft.hull import Entry, build_phase_diagram
 from vae import PhaseField
 
-#: Atoms in a reduced formula that stand one unit from a single atom, on a logarithmic scale.
-LARGE = 20
+#: Logarithms of the number of atoms in a formula to one unit of distance: by itself, size counts for little.
+SIZE = 9.0
 
 
 def formula_of(composition: Composition | str) -> str:
@@ -74,7 +74,7 @@ class FieldSpace:
         """
         compositions = [Composition(formula) for formula in formulas]
         sizes = np.array([c.num_atoms for c in compositions], dtype=float)
-        return np.column_stack([self.coordinates(self.fractions(compositions)), np.log(sizes) / np.log(LARGE)])
+        return np.column_stack([self.coordinates(self.fractions(compositions)), np.log(sizes) / SIZE])
 
     @cached_property
     def elements(self) -> tuple[str, ...]:

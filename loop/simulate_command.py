@@ -130,7 +130,7 @@ def across_fields(
     Args:
         table: Columns `formula` and `e_above_hull`, eV/atom.
         train: Known fields, in a column `phase_field`; none for the bundled list.
-        strategies: exploit, balanced, explore, popularity, triples, random.
+        strategies: exploit, balanced, explore, popularity, triples, published, random.
         seeds: A campaign each.
         feedback: With, without, or both.
         cycles: Batches in a campaign.

@@ -16,6 +16,7 @@ from loop.field_choice import WEIGHTS, FieldScores, diverse_batch
 from loop.field_classifier import ClassifierSettings, FieldClassifier
 from vae import PhaseField
 from vae.datasets import known_systems
+from vae.descriptors import element_descriptors, field_descriptors
 
 #: The pairs of anions whose fields are candidates unless others are asked for.
 ANION_PAIRS = (
@@ -24,7 +25,7 @@ ANION_PAIRS = (
 )
 #: No entry lies further above the hull, nor below it, eV/atom.
 ABSURD = 20.0
-BASELINES = ("popularity", "triples", "random")
+BASELINES = ("popularity", "triples", "published", "random")
 
 
 class FieldOracle:
@@ -145,7 +146,7 @@ def replay_fields(
 
     Args:
         puzzle: The candidates.
-        strategy: exploit, balanced or explore; popularity, triples or random to compare with.
+        strategy: exploit, balanced or explore; popularity, triples, published or random to compare with.
         seed: Of the random numbers.
         feedback: Whether positives join the known fields and verdicts train the classifier. What was asked for is
             never asked for again either way.
@@ -162,7 +163,7 @@ def replay_fields(
     found: list[int] = []
     for _ in range(cycles):
         seen = (positive, negative) if feedback else (np.zeros_like(positive), np.zeros_like(negative))
-        worth = _worth(model, strategy, *seen, rng, more)
+        worth = _worth(puzzle, model, strategy, *seen, rng, more)
         chosen = diverse_batch(elements, worth, batch, ~positive & ~negative)
         for i in chosen:
             lowest = oracle.ask(puzzle.candidates[i])
@@ -173,6 +174,7 @@ def replay_fields(
 
 
 def _worth(
+    puzzle: FieldPuzzle,
     model: FieldClassifier,
     strategy: str,
     positive: np.ndarray,
@@ -186,9 +188,25 @@ def _worth(
         return FieldScores(promise, np.zeros_like(promise), unseen).worth(strategy)
     if strategy == "random":
         return rng.random(len(positive))
+    if strategy == "published":
+        return -published_scores(puzzle)
     if strategy in BASELINES:
         return model.popularity(positive) if strategy == "popularity" else model.triples(positive)
     raise ValueError(f"field strategy {strategy!r} is unknown, choose from {[*sorted(WEIGHTS), *BASELINES]}")
+
+
+def published_scores(puzzle: FieldPuzzle) -> np.ndarray:
+    """To compare with: what the published model says of each candidate, the smallest first, shape (n_candidates,).
+
+    Its decoder has collapsed to the mean, so that its score is the length of a field's descriptors once they are
+    standardised by the known fields (docs/ranker.md).
+    """
+    table = element_descriptors()
+    known = field_descriptors(puzzle.known, table).reshape(len(puzzle.known), -1)
+    asked = field_descriptors(puzzle.candidates, table).reshape(len(puzzle.candidates), -1)
+    spread = known.std(axis=0)
+    z = (asked - known.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return np.asarray(np.linalg.norm(z, axis=1), dtype=float)
 
 
 def subsystems(fields: Sequence[PhaseField]) -> np.ndarray:

@@ -144,7 +144,7 @@ def simulate(
         typer.Option(
             metavar="NAME",
             help="In a field: hull, spread, grid, random. Across fields: balanced, exploit, explore, popularity, "
-            "triples, random. May be given several times.",
+            "triples, published, random. May be given several times.",
         ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How many campaigns; default: 20, across fields 1.")] = None,
