@@ -60,19 +60,18 @@ class FieldSpace:
         shares = [_shares(fractions[:, group]) for group in (cations, ~cations) if group.any()]
         return np.column_stack([*shares, fractions[:, cations].sum(axis=1)])
 
-    def features(self, formulas: Sequence[str]) -> np.ndarray:
+    def features(self, compositions: Sequence[Composition]) -> np.ndarray:
         """What the surrogate measures distances in: the coordinates, and the size of the formula.
 
         Small formulas tend to lie lower than their neighbours: simple ratios are where ordered compounds are, and their
         cells are searched more thoroughly. How much that counts in a field is learned like any other length.
 
         Args:
-            formulas: Reduced formulas.
+            compositions: Reduced ones.
 
         Returns:
             Shape (n, n_coordinates + 1).
         """
-        compositions = [Composition(formula) for formula in formulas]
         sizes = np.array([c.num_atoms for c in compositions], dtype=float)
         return np.column_stack([self.coordinates(self.fractions(compositions)), np.log(sizes) / SIZE])
 

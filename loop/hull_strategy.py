@@ -85,9 +85,9 @@ def choose_by_hull(known: Knowledge, fresh: Sequence[str], n: int, settings: Hul
         n: How many, at most all of them.
         settings: See `HullSettings`.
     """
-    fractions = known.space.fractions([Composition(formula) for formula in fresh])
-    depth = _depth(known, fractions)
-    short, belief = believe(known, fresh, fractions, settings.within + depth, max(n, settings.shortlist), settings)
+    compositions = [Composition(formula) for formula in fresh]
+    depth = _depth(known, known.space.fractions(compositions))
+    short, belief = believe(known, compositions, settings.within + depth, max(n, settings.shortlist), settings)
     limit = depth[short]
     survival = 1 - _failure_share(known, belief.coordinates, settings.closest)
     picks: list[Pick] = []
@@ -107,34 +107,29 @@ def choose_by_hull(known: Knowledge, fresh: Sequence[str], n: int, settings: Hul
 
 
 def believe(
-    known: Knowledge,
-    fresh: Sequence[str],
-    fractions: np.ndarray,
-    limit: np.ndarray,
-    size: int,
-    settings: HullSettings,
+    known: Knowledge, candidates: Sequence[Composition], limit: np.ndarray, size: int, settings: HullSettings
 ) -> tuple[np.ndarray, Belief]:
     """Fit the surrogate to what is known and look at the most promising candidates.
 
     Args:
         known: What is known of the field.
-        fresh: Reduced formulas of the candidates.
-        fractions: Their atomic fractions.
+        candidates: Reduced compositions.
         limit: Energy relative to the competing phases below which each counts as found, eV/atom.
         size: How many to look at together.
         settings: See `HullSettings`.
 
     Returns:
-        Their indices among `fresh`, and the belief about them.
+        Their indices among the candidates, and the belief about them.
     """
-    features = known.space.features(fresh)
+    features = known.space.features(candidates)
     model = FieldModel.fit(known, settings)
-    trend = model.trend(fresh, features)
+    trend = model.trend(candidates, features)
     mean, deviation = model.surrogate.predict(features)
     promise = (limit - mean - trend) / deviation
     short = np.sort(np.argsort(-promise.round(9), kind="stable")[:size])
     mean, covariance = model.surrogate.joint(features[short])
-    return short, Belief(known.space.coordinates(fractions[short]), mean + trend[short], covariance)
+    coordinates = known.space.coordinates(known.space.fractions([candidates[i] for i in short]))
+    return short, Belief(coordinates, mean + trend[short], covariance)
 
 
 def _depth(known: Knowledge, fractions: np.ndarray) -> np.ndarray:
