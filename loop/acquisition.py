@@ -13,7 +13,7 @@ from dft.hull import Entry
 from loop.field_choice import FieldScores, diverse_batch, standardised
 from loop.field_classifier import ClassifierSettings, FieldClassifier
 from loop.field_space import FieldSpace, formula_of
-from loop.strategies import Knowledge, choose
+from loop.strategies import Choice, Knowledge, choose
 from vae import PhaseField
 
 
@@ -110,7 +110,7 @@ def choose_compositions(
     strategy: str = "hull",
     failed: Iterable[Composition | str] = (),
     cheaper: Iterable[tuple[Composition | str, float]] = (),
-) -> list[tuple[Composition, str]]:
+) -> list[Choice]:
     """The compositions of a field to compute next.
 
     Args:
@@ -125,7 +125,7 @@ def choose_compositions(
         cheaper: Compositions with energies above hull at a cheaper level, eV/atom.
 
     Returns:
-        Each composition with the reason for it, in the order of the choice.
+        Each composition with the reason for it and what is expected of it, in the order of the choice.
 
     Raises:
         ValueError: If the strategy is unknown, a candidate lies outside the field or an element has no reference.
@@ -136,8 +136,7 @@ def choose_compositions(
         frozenset(map(formula_of, failed)),
         _lowest(cheaper),
     )
-    chosen = choose(strategy, knowledge, candidates, n, np.random.default_rng(seed))
-    return [(Composition(choice.formula), choice.reason) for choice in chosen]
+    return choose(strategy, knowledge, candidates, n, np.random.default_rng(seed))
 
 
 def _lowest(energies: Iterable[tuple[Composition | str, float]]) -> dict[str, float]:

@@ -159,6 +159,13 @@ class CalculationLog:
         )
         return pd.DataFrame([dict(row) for row in rows], columns=[*_CALCULATION_COLUMNS, "force_s"])
 
+    def spent(self) -> tuple[int, float]:
+        """Calculations that have been run to an end, and CPU seconds of all attempts."""
+        ended = self.database.query(
+            "SELECT COUNT(DISTINCT hash) AS n, SUM(cpu_s) AS s FROM attempts WHERE state != 'running'"
+        )
+        return ended[0]["n"], float(ended[0]["s"] or 0.0)
+
     def states(self) -> dict[str, int]:
         """How many calculations are in each state."""
         rows = self.database.query("SELECT state, COUNT(*) AS n FROM calculations GROUP BY state ORDER BY state")

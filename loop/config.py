@@ -147,6 +147,16 @@ class Probes(_Section):
     search: Literal["quick", "thorough"] = Field(
         "quick", description="structures tried and relaxed per composition; thorough costs two to three times as much"
     )
+    budget_calculations: int | None = Field(
+        None, ge=1, description="calculations of the whole campaign, competing phases included; null: no limit"
+    )
+    budget_cpu_hours: float | None = Field(None, gt=0, description="CPU-hours of the whole campaign; null: no limit")
+    stop_below_improvement: float | None = Field(
+        None, gt=0, description="eV/atom: leave a field when the hull is expected to sink by less; null: do not ask"
+    )
+    stop_after_idle_batches: int | None = Field(
+        None, ge=1, description="leave a field after so many batches without a find; null: do not ask"
+    )
 
 
 class Competing(_Section):

@@ -18,6 +18,7 @@ from loop.exploration import Exploration, Show
 from loop.feedback import left_out, training_fields
 from loop.ladder import checked_ladder
 from loop.report.live import Event
+from loop.stopping import budget_spent
 from loop.tasks import load_engine
 from vae import PhaseField
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
@@ -179,11 +180,14 @@ def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Call
     with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
         executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
         for number in range(first, cycles + 1):
+            if stopped := budget_spent(campaign):
+                show(Event("message", text=f"no further cycle: {stopped}"))
+                break
             Cycle(campaign, number, executor, show).run()
             with campaign.timed(number, "report"):
                 write_report(campaign)
     show(Event("finished"))
-    return max(0, cycles - first + 1)
+    return max(0, campaign.completed_cycles() + 1 - first)
 
 
 def load_known(campaign: Campaign) -> KnownFields:

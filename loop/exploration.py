@@ -14,18 +14,18 @@ from typing import Any
 from pymatgen.core import Composition
 
 from dft.competing import OFFLINE_SOURCE
-from dft.compositions import neutral_compositions, spread_compositions
+from dft.compositions import neutral_compositions
 from dft.databases import KnownPhases, from_folder, from_materials_project
 from dft.execute import LocalExecutor, Outcome, Task
 from dft.probes import ProbeSettings, ProbeStructure
 from dft.section import in_section
 from dft.workflows import structure_hash
-from loop.acquisition import choose_compositions
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
+from loop.composition_choice import CompositionChoice
 from loop.errors import RunError, UserError
 from loop.feedback import judge
-from loop.field_hull import entry_of
+from loop.field_hull import FieldHull
 from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words, promoted
 from loop.ladder_settings import section_of
 from loop.records import CalculationRecord, Role
@@ -49,6 +49,7 @@ class Exploration:
         phase_field: The field.
         executor: Where calculations run.
         show: Told what happens.
+        stopped: Why no further composition is chosen; the verdict says it.
     """
 
     campaign: Campaign
@@ -56,6 +57,7 @@ class Exploration:
     phase_field: PhaseField
     executor: LocalExecutor
     show: Show
+    stopped: str = ""
 
     def run(self, compositions: Sequence[str] = ()) -> None:
         """Bring the exploration to its verdict from wherever it stands.
@@ -94,19 +96,13 @@ class Exploration:
         planned = len(self._records("probe"))
         if compositions:
             return {} if planned else dict.fromkeys(compositions, "asked for")
-        settings = self.campaign.settings.probes
-        wanted = min(settings.batch if planned else settings.first_batch, settings.compositions_per_field - planned)
-        if wanted < 1:
-            return {}
-        try:
-            return self._first_batch(wanted) if planned == 0 else self._further_batch(wanted)
-        except ValueError as error:
-            if planned == 0:
-                self._give_up(str(error))
-            else:
-                logger.warning("%s: no further compositions: %s", self.name, error)
-                self.show(Event("message", text=f"{self.name}: no further compositions: {error}"))
-            return {}
+        batch = CompositionChoice(
+            self.campaign, self.cycle, self.phase_field, self._neutral, self._hull, self._competing
+        ).next(planned)
+        self.stopped = batch.stopped
+        if batch.hopeless:
+            self._give_up(batch.stopped)
+        return dict(batch.reasons)
 
     def _neutral(self) -> list[Composition]:
         """The neutral compositions of the field; of its section, if the hulls of the further levels rest on one."""
@@ -115,34 +111,15 @@ class Exploration:
         section = section_of(settings.ladder.section if len(self.rungs) > 1 else (), self.phase_field.elements)
         return [c for c in every if in_section(c, section)] if section else every
 
-    def _first_batch(self, n: int) -> dict[str, str]:
-        chosen = spread_compositions(self._neutral(), n)
-        return {_formula(composition): "first batch, spread over the field" for composition in chosen}
-
-    def _further_batch(self, n: int) -> dict[str, str]:
+    def _hull(self) -> FieldHull:
         hull = hull_at(self.campaign, self.name, self.screening)
-        if hull.reason:
-            raise ValueError(hull.reason)
         if (best := hull.best) is not None:
             lowest = float(best["e_above_competing"])
             self.show(Event("best", self.cycle, self.name, "", str(best["formula"]), e_above_hull=lowest))
-        probes = hull.probes
-        has_energy = probes["e_above_competing"].notna()
-        known = zip(probes["composition"][has_energy], probes["e_above_competing"][has_energy], strict=True)
-        settings = self.campaign.settings
-        competing = self._records("competing")
-        with self.campaign.timed(self.cycle, "acquisition"):
-            chosen = choose_compositions(
-                self.phase_field,
-                [entry_of(record) for record in competing if record.energy_per_atom is not None],
-                list(known),
-                self._neutral(),
-                n,
-                seed=settings.seed,
-                strategy=settings.probes.strategy,
-                failed=probes["composition"][~has_energy],
-            )
-        return {_formula(composition): reason for composition, reason in chosen}
+        return hull
+
+    def _competing(self) -> list[CalculationRecord]:
+        return self._records("competing")
 
     # structures and energies -----------------------------------------------------------------------------------------
 
@@ -281,6 +258,8 @@ class Exploration:
         reason += about_the_level(self.campaign, self.name, self.rungs, rung)
         if missing := hull.missing_competing:
             reason += f". The hull lacks {', '.join(missing)}, which have no energy and could only raise this distance"
+        if self.stopped:
+            reason += f". Stopped: {self.stopped}"
         source = self._source() + phases_in_words(self.rungs, rung, self.campaign.settings.ladder.window)
         self.campaign.record_verdict(
             {
@@ -299,7 +278,3 @@ class Exploration:
         logger.info("%s is %s: %s", self.name, verdict.verdict, reason)
         text = f"{verdict.verdict}: {reason}"
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))
-
-
-def _formula(composition: Composition) -> str:
-    return composition.formula.replace(" ", "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.core import Composition
 
-from loop.surrogate import Surrogate
+from loop.surrogate import ENERGIES, REMAINDERS, Surrogate
 
 if TYPE_CHECKING:
     from loop.hull_strategy import HullSettings
@@ -40,19 +40,23 @@ class FieldModel:
         if not cheaper:  # what the cheaper level says of the whole field replaces what the competing compounds foretell
             competing = {f: e for f, e in known.space.competing_energies.items() if f not in data}
             data = {**(_ionic(known, competing) or competing), **data}
-        smooth = (
-            Surrogate().fit(_coordinates(known, list(cheaper)), np.array(list(cheaper.values()))) if cheaper else None
-        )
+        smooth = None
+        if cheaper:
+            X = known.space.features([Composition(formula) for formula in cheaper])
+            smooth = Surrogate().fit(X, np.array(list(cheaper.values())))
         model = cls(known.surrogate, _slope(known, settings) if cheaper else 0.0, cheaper, smooth)
-        X = _coordinates(known, list(data))
-        known.surrogate.fit(X, np.array(list(data.values())) - model.trend(list(data), X))
+        compositions = [Composition(formula) for formula in data]
+        X = known.space.features(compositions)
+        remainders = np.minimum(list(data.values()), settings.ceiling) - model.trend(compositions, X)
+        known.surrogate.fit(X, remainders, REMAINDERS if cheaper else ENERGIES)
         return model
 
-    def trend(self, formulas: Sequence[str], coordinates: np.ndarray) -> np.ndarray:
+    def trend(self, compositions: Sequence[Composition], features: np.ndarray) -> np.ndarray:
         """What the cheaper level says of compositions, eV/atom, shape (n,); 0 without one."""
-        if self.smooth is None or not formulas:
-            return np.zeros(len(formulas))
-        foretold, _ = self.smooth.predict(coordinates)
+        if self.smooth is None or not compositions:
+            return np.zeros(len(compositions))
+        foretold, _ = self.smooth.predict(features)
+        formulas = [composition.reduced_formula for composition in compositions]
         return self.slope * np.array([self.cheaper.get(f, e) for f, e in zip(formulas, foretold, strict=True)])
 
 
@@ -61,10 +65,6 @@ def _ionic(known: Knowledge, competing: dict[str, float]) -> dict[str, float]:
     anions = set(known.space.field.anions)
     kinds = {f: {str(element) in anions for element in Composition(f).elements} for f in competing}
     return {f: e for f, e in competing.items() if len(kinds[f]) == 2}
-
-
-def _coordinates(known: Knowledge, formulas: Sequence[str]) -> np.ndarray:
-    return known.space.coordinates(known.space.fractions([Composition(formula) for formula in formulas]))
 
 
 def _slope(known: Knowledge, settings: HullSettings) -> float:

@@ -13,6 +13,9 @@ from scipy.spatial import ConvexHull
 from dft.hull import Entry, build_phase_diagram
 from vae import PhaseField
 
+#: Logarithms of the number of atoms in a formula to one unit of distance: by itself, size counts for little.
+SIZE = 9.0
+
 
 def formula_of(composition: Composition | str) -> str:
     """The reduced formula that stands for all multiples of a composition."""
@@ -40,7 +43,7 @@ class FieldSpace:
         return np.array(rows, dtype=float).reshape(len(rows), len(self.elements))
 
     def coordinates(self, fractions: np.ndarray) -> np.ndarray:
-        """What the surrogate measures distances in: the ratio of the cations, of the anions, and cations to anions.
+        """Where compositions lie in the field: the ratio of the cations, of the anions, and cations to anions.
 
         At fixed charges neutrality leaves two degrees of freedom, the two ratios; the third tells valences apart. A
         ratio that is not defined, as for LiCl among the cations, is known from the other end of its tie lines only
@@ -56,6 +59,21 @@ class FieldSpace:
         cations = np.array([symbol not in self.field.anions for symbol in self.elements])
         shares = [_shares(fractions[:, group]) for group in (cations, ~cations) if group.any()]
         return np.column_stack([*shares, fractions[:, cations].sum(axis=1)])
+
+    def features(self, compositions: Sequence[Composition]) -> np.ndarray:
+        """What the surrogate measures distances in: the coordinates, and the size of the formula.
+
+        Small formulas tend to lie lower than their neighbours: simple ratios are where ordered compounds are, and their
+        cells are searched more thoroughly. How much that counts in a field is learned like any other length.
+
+        Args:
+            compositions: Reduced ones.
+
+        Returns:
+            Shape (n, n_coordinates + 1).
+        """
+        sizes = np.array([c.num_atoms for c in compositions], dtype=float)
+        return np.column_stack([self.coordinates(self.fractions(compositions)), np.log(sizes) / SIZE])
 
     @cached_property
     def elements(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from scipy.stats import norm
 from loop.field_model import FieldModel
 
 if TYPE_CHECKING:
-    from loop.field_space import FieldSpace
     from loop.strategies import Knowledge
 
 MEV = 1000.0  # meV per eV
@@ -25,24 +24,39 @@ class HullSettings:
 
     Attributes:
         within: A composition is found if it lies this near to the hull, eV/atom.
-        n_samples: Draws of the whole field from the surrogate; each has a hull of its own.
-        shortlist: Draws are joint over this many of the most promising candidates.
+        shortlist: The doubts of this many of the most promising candidates are followed through a batch.
         closest: Two compositions of a batch, or one and a failure, count as near within this distance in coordinates.
+        ceiling: Energies above this count as this, eV/atom: how far beyond reach a composition lies says little of
+            those within reach.
         cheaper_error: Assumed error of a cheaper level while its slope is learned, eV/atom.
     """
 
     within: float = 0.010
-    n_samples: int = 64
     shortlist: int = 250
     closest: float = 0.03
+    ceiling: float = 0.150
     cheaper_error: float = 0.030
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A candidate that the strategy took.
+
+    Attributes:
+        index: Its place among the candidates.
+        reason: Why, in words.
+        improvement: By how much it is expected to lower the hull at its composition, eV/atom.
+    """
+
+    index: int
+    reason: str
+    improvement: float
 
 
 @dataclass(frozen=True)
 class Belief:
     """What the surrogate says of some candidates: mean (n,) and covariance (n, n) in eV/atom, where they lie."""
 
-    fractions: np.ndarray
     coordinates: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
@@ -56,38 +70,36 @@ class Belief:
         """The belief once candidate `i` is computed, if it comes out as expected: the mean stays, the doubt shrinks."""
         column = self.covariance[:, i]
         shrunk = self.covariance - np.outer(column, column) / column[i]
-        return Belief(self.fractions, self.coordinates, self.mean, shrunk)
+        return Belief(self.coordinates, self.mean, shrunk)
 
 
-def choose_by_hull(
-    known: Knowledge, fresh: Sequence[str], n: int, rng: np.random.Generator, settings: HullSettings
-) -> list[tuple[int, str]]:
+def choose_by_hull(known: Knowledge, fresh: Sequence[str], n: int, settings: HullSettings) -> list[Pick]:
     """Candidates in the order of their chance to lie near the hull, each in view of those already in the batch.
+
+    Near the hull means near that of the competing phases and of everything computed so far, so that a composition
+    beside one already found must lie lower than it had to before.
 
     Args:
         known: What is known of the field.
         fresh: Reduced formulas of the candidates.
         n: How many, at most all of them.
-        rng: For the draws.
         settings: See `HullSettings`.
-
-    Returns:
-        Index of each choice among `fresh`, and the reason.
     """
-    space = known.space
-    fractions = space.fractions([Composition(formula) for formula in fresh])
-    short, belief = believe(known, fresh, fractions, max(n, settings.shortlist), settings)
-    likely_to_fail = _failure_share(known, belief.coordinates, settings.closest)
-    found = _found(known)
-    normal = rng.standard_normal((settings.n_samples, len(short)))
-    picks: list[tuple[int, str]] = []
+    compositions = [Composition(formula) for formula in fresh]
+    depth = _depth(known, known.space.fractions(compositions))
+    short, belief = believe(known, compositions, settings.within + depth, max(n, settings.shortlist), settings)
+    limit = depth[short]
+    survival = 1 - _failure_share(known, belief.coordinates, settings.closest)
+    picks: list[Pick] = []
     open_ = np.ones(len(short), dtype=bool)
     near = np.zeros(len(short), dtype=bool)
     while len(picks) < n:
         allowed = open_ & ~near if (open_ & ~near).any() else open_
-        chance, worth = _worth(space, belief, found, normal, settings.within)
-        i = int(np.argmax(np.where(allowed, (worth * (1 - likely_to_fail)).round(12), -np.inf)))
-        picks.append((int(short[i]), _reason(belief, i, chance[i], settings)))
+        z = (settings.within + limit - belief.mean) / belief.deviation
+        worth = norm.logcdf(z) + np.log(survival)
+        i = int(np.argmax(np.where(allowed, worth.round(9), -np.inf)))
+        improvement = float(_expected_improvement(belief, limit)[i])
+        picks.append(Pick(int(short[i]), _reason(belief, i, float(norm.cdf(z[i])), settings), improvement))
         open_[i] = False
         near |= np.linalg.norm(belief.coordinates - belief.coordinates[i], axis=1) < settings.closest
         belief = belief.after(i)
@@ -95,85 +107,46 @@ def choose_by_hull(
 
 
 def believe(
-    known: Knowledge, fresh: Sequence[str], fractions: np.ndarray, size: int, settings: HullSettings
+    known: Knowledge, candidates: Sequence[Composition], limit: np.ndarray, size: int, settings: HullSettings
 ) -> tuple[np.ndarray, Belief]:
     """Fit the surrogate to what is known and look at the most promising candidates.
 
     Args:
         known: What is known of the field.
-        fresh: Reduced formulas of the candidates.
-        fractions: Their atomic fractions.
+        candidates: Reduced compositions.
+        limit: Energy relative to the competing phases below which each counts as found, eV/atom.
         size: How many to look at together.
         settings: See `HullSettings`.
 
     Returns:
-        Their indices among `fresh`, and the belief about them.
+        Their indices among the candidates, and the belief about them.
     """
-    coordinates = known.space.coordinates(fractions)
+    features = known.space.features(candidates)
     model = FieldModel.fit(known, settings)
-    trend = model.trend(fresh, coordinates)
-    mean, deviation = model.surrogate.predict(coordinates)
-    promise = (settings.within - mean - trend) / deviation
+    trend = model.trend(candidates, features)
+    mean, deviation = model.surrogate.predict(features)
+    promise = (limit - mean - trend) / deviation
     short = np.sort(np.argsort(-promise.round(9), kind="stable")[:size])
-    mean, covariance = model.surrogate.joint(coordinates[short])
-    return short, Belief(fractions[short], coordinates[short], mean + trend[short], covariance)
+    mean, covariance = model.surrogate.joint(features[short])
+    coordinates = known.space.coordinates(known.space.fractions([candidates[i] for i in short]))
+    return short, Belief(coordinates, mean + trend[short], covariance)
 
 
-def _found(known: Knowledge) -> tuple[np.ndarray, np.ndarray] | None:
-    """Fractions and formation energies of what has been computed below the hull of the competing phases."""
+def _depth(known: Knowledge, fractions: np.ndarray) -> np.ndarray:
+    """How far the hull of everything known lies below that of the competing phases, negative, eV/atom."""
     below = {formula: energy for formula, energy in known.computed.items() if energy < 0}
     if not below:
-        return None
-    fractions = known.space.fractions([Composition(formula) for formula in below])
-    return fractions, known.space.hull_energies(fractions) + np.array(list(below.values()))
+        return np.zeros(len(fractions))
+    space = known.space
+    at = space.fractions([Composition(formula) for formula in below])
+    found = (at, space.hull_energies(at) + np.array(list(below.values())))
+    return space.hull_energies(fractions, found) - space.hull_energies(fractions)
 
 
-def _worth(
-    space: FieldSpace, belief: Belief, found: tuple[np.ndarray, np.ndarray] | None, normal: np.ndarray, within: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The chance of each candidate to lie near the hull, whatever the others turn out to be.
-
-    The belief is drawn many times over; each draw has its own hull, of the competing phases, of what was found and of
-    what the draw puts below them.
-
-    Returns:
-        The chance, and a finer measure in the same order that tells apart candidates which no draw puts near the hull;
-        each (n,).
-    """
-    competing = space.hull_energies(belief.fractions)
-    depth_now = 0.0 if found is None else space.hull_energies(belief.fractions, found) - competing
-    draws = belief.mean + normal @ _root(belief.covariance).T
-    near = np.zeros(len(competing))
-    for draw in draws:
-        depth = _depth(space, belief, competing, found, draw, depth_now)
-        near += draw - depth <= within
-    chance = near / len(draws)
-    z = (within + depth_now - belief.mean) / belief.deviation
-    return chance, chance + 1e-3 * norm.cdf(z) + 1e-9 * norm.logcdf(z)
-
-
-def _depth(
-    space: FieldSpace,
-    belief: Belief,
-    competing: np.ndarray,
-    found: tuple[np.ndarray, np.ndarray] | None,
-    draw: np.ndarray,
-    depth_now: np.ndarray | float,
-) -> np.ndarray | float:
-    """How far the hull of a draw lies below that of the competing phases, negative, eV/atom."""
-    below = draw < depth_now
-    if not below.any():
-        return depth_now
-    points, energies = belief.fractions[below], (draw + competing)[below]
-    if found is not None:
-        points, energies = np.vstack([found[0], points]), np.concatenate([found[1], energies])
-    return space.hull_energies(belief.fractions, (points, energies)) - competing
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """A square root of a covariance that may be singular."""
-    values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+def _expected_improvement(belief: Belief, depth: np.ndarray) -> np.ndarray:
+    """Mean of max(0, hull - energy) over what a calculation may give, eV/atom, shape (n,)."""
+    z = (depth - belief.mean) / belief.deviation
+    return belief.deviation * (z * norm.cdf(z) + norm.pdf(z))
 
 
 def _failure_share(known: Knowledge, coordinates: np.ndarray, reach: float) -> np.ndarray:

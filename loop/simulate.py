@@ -21,6 +21,10 @@ from vae import PhaseField
 ABSURD = 8.0
 
 
+#: The columns of a table of a cheaper level, each with the names it may have.
+CHEAPER_COLUMNS = (("composition",), ("e_above_hull", "e_above_hull_eV_per_atom"))
+
+
 class Oracle:
     """Known energies that are told only when asked for, and counted."""
 
@@ -202,11 +206,12 @@ def read_cheaper(path: Path) -> dict[str, float]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file: --prior takes a table `composition,e_above_hull` in eV/atom")
     table = pd.read_csv(path)
-    for column in ("composition", "e_above_hull"):
-        if column not in table:
-            raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(repr, table.columns))}")
+    columns = [next((c for c in names if c in table), None) for names in CHEAPER_COLUMNS]
+    if None in columns:
+        lacking = CHEAPER_COLUMNS[columns.index(None)][0]
+        raise ValueError(f"{path} has no column {lacking!r}, only {', '.join(map(repr, table.columns))}")
     lowest: dict[str, float] = {}
-    for row, (text, energy) in enumerate(zip(table["composition"], table["e_above_hull"], strict=True), start=2):
+    for row, (text, energy) in enumerate(table[columns].itertuples(index=False), start=2):
         try:
             formula, value = formula_of(str(text)), float(energy)
             if any(not Element.is_valid_symbol(symbol) for symbol in Composition(formula).get_el_amt_dict()):

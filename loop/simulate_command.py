@@ -123,18 +123,20 @@ def across_fields(
     cycles: int,
     batch: int,
     anion_pairs: str | None,
+    known_subsystems: bool = True,
 ) -> Simulation:
     """Replay the outer loop on a table of formulas and energies above hull.
 
     Args:
         table: Columns `formula` and `e_above_hull`, eV/atom.
         train: Known fields, in a column `phase_field`; none for the bundled list.
-        strategies: exploit, balanced, explore, popularity, triples, random.
+        strategies: exploit, balanced, explore, popularity, triples, published, random.
         seeds: A campaign each.
         feedback: With, without, or both.
         cycles: Batches in a campaign.
         batch: Fields in a batch.
         anion_pairs: Such as `O-F, S-Cl`; none for `loop.simulate_fields.ANION_PAIRS`.
+        known_subsystems: Whether binary and ternary systems of the bundled list of formulas are evidence.
 
     Raises:
         ValueError: One sentence on what is wrong with the tables or the options.
@@ -151,13 +153,18 @@ def across_fields(
     if cycles * batch > n:
         reporter.say(f"{cycles} batches of {batch} are more than the {n} candidates: all of them are taken")
     with reporter.counting("campaigns", len(strategies) * len(seeds) * len(feedback)) as advance:
-        replays = simulate_fields(puzzle, strategies, seeds, feedback, cycles, batch, _told(advance))
+        replays = simulate_fields(puzzle, strategies, seeds, feedback, cycles, batch, _told(advance), known_subsystems)
     facts = {
         "runs": [r.as_dict() for r in replays],
         "candidates": n,
         "positive": positive,
         "expected_at_random": round(min(cycles * batch, n) * positive / n, 1),
-        "settings": {"cycles": cycles, "batch": batch, "within_eV_per_atom": puzzle.within},
+        "settings": {
+            "cycles": cycles,
+            "batch": batch,
+            "within_eV_per_atom": puzzle.within,
+            "known_subsystems": known_subsystems,
+        },
     }
     curves: dict[str, list[list[int]]] = {}
     for r in replays:

@@ -16,6 +16,7 @@ from loop.field_choice import WEIGHTS, FieldScores, diverse_batch
 from loop.field_classifier import ClassifierSettings, FieldClassifier
 from vae import PhaseField
 from vae.datasets import known_systems
+from vae.descriptors import element_descriptors, field_descriptors
 
 #: The pairs of anions whose fields are candidates unless others are asked for.
 ANION_PAIRS = (
@@ -24,7 +25,7 @@ ANION_PAIRS = (
 )
 #: No entry lies further above the hull, nor below it, eV/atom.
 ABSURD = 20.0
-BASELINES = ("popularity", "triples", "random")
+BASELINES = ("popularity", "triples", "published", "random")
 
 
 class FieldOracle:
@@ -133,29 +134,36 @@ def chemistry(phase_field: PhaseField) -> tuple[Any, ...]:
 
 
 def replay_fields(
-    puzzle: FieldPuzzle, strategy: str, seed: int, feedback: bool, cycles: int, batch: int
+    puzzle: FieldPuzzle,
+    strategy: str,
+    seed: int,
+    feedback: bool,
+    cycles: int,
+    batch: int,
+    known_subsystems: bool = True,
 ) -> FieldReplay:
     """Run one campaign of `cycles` batches.
 
     Args:
         puzzle: The candidates.
-        strategy: exploit, balanced or explore; popularity, triples or random to compare with.
+        strategy: exploit, balanced or explore; popularity, triples, published or random to compare with.
         seed: Of the random numbers.
         feedback: Whether positives join the known fields and verdicts train the classifier. What was asked for is
             never asked for again either way.
         cycles: How many batches.
         batch: Fields in each.
+        known_subsystems: Whether the known binary and ternary systems inside a field are evidence.
     """
     rng = np.random.default_rng(seed)
     oracle = puzzle.oracle()
     model = FieldClassifier(puzzle.candidates, puzzle.known, ClassifierSettings())
-    more = subsystems([*puzzle.candidates, *puzzle.known])
+    more = subsystems([*puzzle.candidates, *puzzle.known]) if known_subsystems else None
     positive, negative = (np.zeros(len(puzzle.candidates), dtype=bool) for _ in range(2))
     elements = [f.elements for f in puzzle.candidates]
     found: list[int] = []
     for _ in range(cycles):
         seen = (positive, negative) if feedback else (np.zeros_like(positive), np.zeros_like(negative))
-        worth = _worth(model, strategy, *seen, rng, more)
+        worth = _worth(puzzle, model, strategy, *seen, rng, more)
         chosen = diverse_batch(elements, worth, batch, ~positive & ~negative)
         for i in chosen:
             lowest = oracle.ask(puzzle.candidates[i])
@@ -166,12 +174,13 @@ def replay_fields(
 
 
 def _worth(
+    puzzle: FieldPuzzle,
     model: FieldClassifier,
     strategy: str,
     positive: np.ndarray,
     negative: np.ndarray,
     rng: np.random.Generator,
-    more: np.ndarray,
+    more: np.ndarray | None,
 ) -> np.ndarray:
     if strategy in WEIGHTS:
         promise = model.log_odds(positive, negative, rng, more)
@@ -179,9 +188,25 @@ def _worth(
         return FieldScores(promise, np.zeros_like(promise), unseen).worth(strategy)
     if strategy == "random":
         return rng.random(len(positive))
+    if strategy == "published":
+        return -published_scores(puzzle)
     if strategy in BASELINES:
         return model.popularity(positive) if strategy == "popularity" else model.triples(positive)
     raise ValueError(f"field strategy {strategy!r} is unknown, choose from {[*sorted(WEIGHTS), *BASELINES]}")
+
+
+def published_scores(puzzle: FieldPuzzle) -> np.ndarray:
+    """To compare with: what the published model says of each candidate, the smallest first, shape (n_candidates,).
+
+    Its decoder has collapsed to the mean, so that its score is the length of a field's descriptors once they are
+    standardised by the known fields (docs/ranker.md).
+    """
+    table = element_descriptors()
+    known = field_descriptors(puzzle.known, table).reshape(len(puzzle.known), -1)
+    asked = field_descriptors(puzzle.candidates, table).reshape(len(puzzle.candidates), -1)
+    spread = known.std(axis=0)
+    z = (asked - known.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return np.asarray(np.linalg.norm(z, axis=1), dtype=float)
 
 
 def subsystems(fields: Sequence[PhaseField]) -> np.ndarray:
@@ -211,13 +236,14 @@ def simulate_fields(
     cycles: int,
     batch: int,
     progress: Callable[[FieldReplay], None] | None = None,
+    known_subsystems: bool = True,
 ) -> list[FieldReplay]:
     """Every strategy with every seed, with and without feedback."""
     replays = []
     for strategy in strategies:
         for with_feedback in feedback:
             for seed in seeds:
-                replays.append(replay_fields(puzzle, strategy, seed, with_feedback, cycles, batch))
+                replays.append(replay_fields(puzzle, strategy, seed, with_feedback, cycles, batch, known_subsystems))
                 if progress:
                     progress(replays[-1])
     return replays

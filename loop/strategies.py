@@ -39,10 +39,17 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Choice:
-    """A composition to compute next, and why, in words."""
+    """A composition to compute next.
+
+    Attributes:
+        formula: Reduced.
+        reason: Why, in words.
+        improvement: By how much it is expected to lower the hull, eV/atom; none if the strategy has no expectation.
+    """
 
     formula: str
     reason: str
+    improvement: float | None = None
 
 
 #: Energies of compounds, computed or competing, below which there is nothing to fit.
@@ -116,8 +123,8 @@ def hull(
     """What may lie on the hull or move it, given all that is known so far; see `loop.hull_strategy`."""
     if not known.cheaper and len(known.computed) + len(known.space.competing_energies) < ENOUGH:
         return spread(known, fresh, n, rng)
-    picks = choose_by_hull(known, fresh, n, rng, settings or HullSettings())
-    return [Choice(fresh[i], reason) for i, reason in picks]
+    picks = choose_by_hull(known, fresh, n, settings or HullSettings())
+    return [Choice(fresh[pick.index], pick.reason, pick.improvement) for pick in picks]
 
 
 #: The strategies by the name that the configuration and the command line call them by.

@@ -3,18 +3,77 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 
-#: Hyperparameters are fitted from so many points on.
-ENOUGH = 5
-
 #: Hyperparameters are fitted to at most this many points; all points count in the prediction.
 FIT_ON = 250
+
+#: Steps of the optimiser in one fit of the hyperparameters.
+STEPS = 25
+
+#: What scikit-learn's numbers are counted in, eV/atom.
+UNIT = 0.05
+
+
+@dataclass(frozen=True)
+class SurrogatePrior:
+    """What is taken for granted of a field before any of its energies is known, as it is for salts of many kinds.
+
+    A handful of energies cannot tell a smooth field from a rough one: without a prior the first choices follow the
+    accidents of five points. Each scale is log-normal: its median, and the spread of its logarithm.
+
+    Attributes:
+        mean: Of the energies over the whole field, eV/atom.
+        mean_spread: Of that mean from field to field, eV/atom.
+        amplitude: How far neighbourhoods differ from it, eV/atom, and the spread of its logarithm.
+        scatter: What no neighbour foretells, eV/atom, and the spread of its logarithm.
+        length: Over which coordinates (all between 0 and about 1) energies change, and the spread of its logarithm.
+    """
+
+    mean: float = 0.050
+    mean_spread: float = 0.030
+    amplitude: tuple[float, float] = (0.040, 0.6)
+    scatter: tuple[float, float] = (0.028, 0.4)
+    length: tuple[float, float] = (0.5, 0.7)
+
+    def kernel(self, n_coordinates: int) -> Kernel:
+        """A constant over the field, a Matérn kernel with a length for each coordinate, and white noise."""
+        constant = ConstantKernel((self.mean_spread / UNIT) ** 2, "fixed")
+        smooth = Matern(np.full(n_coordinates, self.length[0]), (0.03, 30.0), nu=2.5)
+        amplitude = ConstantKernel((self.amplitude[0] / UNIT) ** 2, (1e-4, 100.0))
+        return constant + amplitude * smooth + WhiteKernel((self.scatter[0] / UNIT) ** 2, (1e-4, 10.0))
+
+    def optimizer(self, n_coordinates: int) -> Callable[..., tuple[np.ndarray, float]]:
+        """Maximises the posterior where scikit-learn by itself maximises the likelihood."""
+        centre = self.kernel(n_coordinates).theta
+        spread = np.array([2 * self.amplitude[1], *[self.length[1]] * n_coordinates, 2 * self.scatter[1]])
+
+        def optimise(
+            objective: Callable[..., tuple[float, np.ndarray]], start: np.ndarray, bounds: np.ndarray
+        ) -> tuple[np.ndarray, float]:
+            def penalised(theta: np.ndarray) -> tuple[float, np.ndarray]:
+                value, slope = objective(theta, eval_gradient=True)
+                z = (theta - centre) / spread
+                return value + 0.5 * z @ z, slope + z / spread
+
+            found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS})
+            return found.x, found.fun
+
+        return optimise
+
+
+#: Of energies relative to the competing phases.
+ENERGIES = SurrogatePrior()
+
+#: Of what a cheaper level of theory leaves unexplained.
+REMAINDERS = SurrogatePrior(mean=0.0, mean_spread=0.040, amplitude=(0.020, 0.6), scatter=(0.025, 0.4))
 
 
 @dataclass
@@ -26,58 +85,51 @@ class Surrogate:
     to be built, and phases that are there at one ratio only.
 
     Attributes:
-        unknown: Standard deviation taken where there is too little to fit, eV/atom.
         refit_after: Hyperparameters are fitted again when the data have grown by this share.
         kernel: The fitted kernel; None before the first fit.
     """
 
-    unknown: float = 0.030
-    refit_after: float = 0.05
+    refit_after: float = 0.1
     kernel: Kernel | None = None
     _fitted_on: int = field(default=0, repr=False)
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> Surrogate:
+    def fit(self, X: np.ndarray, y: np.ndarray, prior: SurrogatePrior = ENERGIES) -> Surrogate:
         """Condition on data.
 
         Args:
             X: Coordinates, shape (n, n_coordinates).
             y: Energies relative to the competing phases, eV/atom, shape (n,).
+            prior: What is taken for granted before the data speak.
         """
-        if len(y) < ENOUGH:
-            self._centre, self._scale = float(y.mean()) if len(y) else 0.0, self.unknown
-            self._process = GaussianProcessRegressor(_kernel(X.shape[1]), optimizer=None)
-            if len(y):
-                self._process.fit(X, (y - self._centre) / self._scale)
-            return self
-        self._centre, self._scale = float(y.mean()), max(float(y.std()), 1e-4)
-        scaled = (y - self._centre) / self._scale
-        if self.kernel is None or len(y) >= self._fitted_on * (1 + self.refit_after):
-            self._fit_kernel(X, scaled)
-        self._process = GaussianProcessRegressor(self.kernel, optimizer=None).fit(X, scaled)
+        self._mean = prior.mean
+        scaled = (y - self._mean) / UNIT
+        if self.kernel is None or len(y) > self._fitted_on * (1 + self.refit_after):
+            self._fit_kernel(X, scaled, prior)
+        self._process = GaussianProcessRegressor(self.kernel, optimizer=None)
+        if len(y):
+            self._process.fit(X, scaled)
         return self
 
     def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the energy a calculation would give, scatter included, eV/atom, each (n,)."""
         mean, deviation = self._process.predict(X, return_std=True)
-        return mean * self._scale + self._centre, deviation * self._scale
+        return mean * UNIT + self._mean, deviation * UNIT
 
     def joint(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (n,), eV/atom, and covariance (n, n), eV²/atom², scatter included."""
         mean, covariance = self._process.predict(X, return_cov=True)
-        return mean * self._scale + self._centre, covariance * self._scale**2
+        return mean * UNIT + self._mean, covariance * UNIT**2
 
-    def _fit_kernel(self, X: np.ndarray, scaled: np.ndarray) -> None:
-        """Maximise the marginal likelihood; of too many points, on the lowest ones and an even choice of the rest."""
+    def _fit_kernel(self, X: np.ndarray, scaled: np.ndarray, prior: SurrogatePrior) -> None:
+        """The most probable hyperparameters; of too many points, by the lowest ones and an even choice of the rest."""
         order = np.argsort(scaled, kind="stable")
         if len(order) > FIT_ON:
             rest = order[FIT_ON // 2 :]
             order = np.concatenate([order[: FIT_ON // 2], rest[:: -(-len(rest) // (FIT_ON // 2))]])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is an answer: no dependence
-            process = GaussianProcessRegressor(_kernel(X.shape[1])).fit(X[order], scaled[order])
-        self.kernel, self._fitted_on = process.kernel_, len(scaled)
-
-
-def _kernel(n_coordinates: int) -> Kernel:
-    smooth = ConstantKernel(1.0, (0.1, 20.0)) * Matern(np.full(n_coordinates, 0.5), (0.05, 10.0), nu=2.5)
-    return smooth + WhiteKernel(0.1, (1e-3, 1.0))
+        n_coordinates = X.shape[1]
+        self.kernel, self._fitted_on = prior.kernel(n_coordinates), len(scaled)
+        if len(order):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is an answer
+                process = GaussianProcessRegressor(self.kernel, optimizer=prior.optimizer(n_coordinates))
+                self.kernel = process.fit(X[order], scaled[order]).kernel_

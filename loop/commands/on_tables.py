@@ -144,7 +144,7 @@ def simulate(
         typer.Option(
             metavar="NAME",
             help="In a field: hull, spread, grid, random. Across fields: balanced, exploit, explore, popularity, "
-            "triples, random. May be given several times.",
+            "triples, published, random. May be given several times.",
         ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How many campaigns; default: 20, across fields 1.")] = None,
@@ -168,6 +168,9 @@ def simulate(
     anion_pairs: Annotated[
         str | None, typer.Option(metavar="LIST", help="Pairs of anions of the candidates, such as 'O-F, S-Cl'.")
     ] = None,
+    subsystems: Annotated[
+        bool, typer.Option(help="Across fields: whether known binary and ternary systems (bundled list) are evidence.")
+    ] = True,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Picture of found against evaluated.")] = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -178,7 +181,9 @@ def simulate(
     if fields is not None and energies is None:
         names, runs = strategy or ["balanced"], range(seed, seed + (seeds or 1))
         with user_input():
-            picture = command.across_fields(fields, train, names, runs, both, cycles, batch or 100, anion_pairs)
+            picture = command.across_fields(
+                fields, train, names, runs, both, cycles, batch or 100, anion_pairs, subsystems
+            )
     elif energies is not None and field is not None and fields is None:
         names, runs = strategy or ["hull"], range(seed, seed + (seeds or 20))
         with user_input():

@@ -26,15 +26,16 @@ def chosen(**more):
 
 def test_compositions_come_with_reasons():
     batch = chosen()
-    assert len({composition.reduced_formula for composition, _ in batch}) == 4
-    assert all("meV/atom from the hull of the competing phases" in reason for _, reason in batch)
+    assert len({choice.formula for choice in batch}) == 4
+    assert all("meV/atom from the hull of the competing phases" in choice.reason for choice in batch)
+    assert all(choice.improvement >= 0 for choice in batch)
 
 
 def test_multiples_of_what_is_known_or_failed_are_not_chosen():
-    first, _ = chosen()[0]
+    first = Composition(chosen()[0].formula)
     again = chosen(failed=[first * 3])
     known = {c.reduced_formula for c in salts.neutral(18)[::4]}
-    assert not {c.reduced_formula for c, _ in again} & {first.reduced_formula, *known}
+    assert not {choice.formula for choice in again} & {first.reduced_formula, *known}
 
 
 def test_a_field_without_a_reference_is_named():

@@ -33,7 +33,7 @@ def test_every_configuration_that_is_shipped_can_be_read(repository):
     ("text", "sentence"),
     [
         ("probez: {}", r"unknown key 'probez', choose from \['candidates'"),
-        ("probes: {max_atomz: 3}", r"unknown key 'probes.max_atomz', choose from \['batch', 'compositions_per_field'"),
+        ("probes: {max_atomz: 3}", r"unknown key 'probes.max_atomz', choose from \['batch', 'budget_calculations'"),
         ("candidates: {cations: [Xx]}", "candidates.cations: 'Xx' is no element"),
         ("candidates: {anions: [S]}", r"anions: a field has two anions, but only \['S'\] can be chosen from"),
         ("candidates: {anions: [S, Sn]}", "anions: Sn is no anion here"),

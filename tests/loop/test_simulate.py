@@ -115,9 +115,10 @@ def test_no_candidates_and_no_targets_are_said():
         Puzzle.of(high, salts.competing(), salts.FIELD, 0.010)
 
 
-def test_a_prior_table_counts_the_lowest_and_skips_what_failed(tmp_path):
+@pytest.mark.parametrize("column", ["e_above_hull", "e_above_hull_eV_per_atom"])
+def test_a_prior_table_counts_the_lowest_and_skips_what_failed(tmp_path, column):
     table = tmp_path / "prior.csv"
-    table.write_text("composition,e_above_hull\nLi6Sn2S6Cl2,0.05\nLi3SnS3Cl,0.02\nLiCl,\n")
+    table.write_text(f"composition,{column}\nLi6Sn2S6Cl2,0.05\nLi3SnS3Cl,0.02\nLiCl,\n")
     assert read_cheaper(table) == {"Li3SnS3Cl": 0.02}
 
 

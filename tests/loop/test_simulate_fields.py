@@ -34,7 +34,7 @@ def test_candidates_are_all_fields_of_the_known_elements_less_the_known_ones(puz
     assert puzzle.n_positive == 50 - 17
 
 
-@pytest.mark.parametrize("strategy", ["exploit", "balanced", "explore", "popularity", "triples", "random"])
+@pytest.mark.parametrize("strategy", ["exploit", "balanced", "explore", "popularity", "triples", "published", "random"])
 def test_a_campaign_asks_for_each_field_once(puzzle, strategy):
     run = replay_fields(puzzle, strategy, seed=0, feedback=True, cycles=3, batch=10)
     assert run.evaluated == 30
