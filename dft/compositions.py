@@ -113,6 +113,28 @@ def oxidation_states(composition: Composition) -> dict[str, float]:
     return {**charge, symbols[-1]: -rest / composition[symbols[-1]]}
 
 
+def is_charge_balanced(composition: Composition) -> bool:
+    """Whether common oxidation states, averaged over mixed valences, can make a compound neutral.
+
+    Suboxides, intermetallic phases and the like (B6O, Li21Si5) are none: beside the oxidising phases that a mixture
+    with them would need they react, so that they hardly ever bound a field of salts.
+    """
+    amounts = composition.get_el_amt_dict()
+    ranges = [[(n * low, n * high) for low, high in _state_ranges(symbol)] for symbol, n in amounts.items()]
+    return (
+        any(sum(low for low, _ in chosen) <= 0 <= sum(high for _, high in chosen) for chosen in product(*ranges))
+        and len(amounts) > 1
+    )
+
+
+@cache
+def _state_ranges(symbol: str) -> list[tuple[int, int]]:
+    """Lowest and highest common oxidation state of either sign."""
+    states = Element(symbol).common_oxidation_states
+    signs = [[state for state in states if state < 0], [state for state in states if state > 0]]
+    return [(min(of_sign), max(of_sign)) for of_sign in signs if of_sign]
+
+
 def _charge_choices(symbols: Sequence[str], where: str) -> list[tuple[int, ...]]:
     """The charges that each element may take beside the others."""
     stronger = {s: sum(t in ANION_CHARGES and Element(t).X > Element(s).X for t in symbols) for s in symbols}

@@ -111,8 +111,11 @@ class Exploration:
         section = section_of(settings.ladder.section if len(self.rungs) > 1 else (), self.phase_field.elements)
         return [c for c in every if in_section(c, section)] if section else every
 
+    def _screening_hull(self) -> FieldHull:
+        return hull_at(self.campaign, self.name, self.screening)
+
     def _hull(self) -> FieldHull:
-        hull = hull_at(self.campaign, self.name, self.screening)
+        hull = self._screening_hull()
         if (best := hull.best) is not None:
             lowest = float(best["e_above_competing"])
             self.show(Event("best", self.cycle, self.name, "", str(best["formula"]), e_above_hull=lowest))
@@ -252,11 +255,13 @@ class Exploration:
         best = hull.best
         lowest = None if best is None else float(best["e_above_competing"])
         composition = "" if best is None else str(best["formula"])
-        verdict = judge(lowest, composition, hull.n_probes, band, limits)
+        # What had no energy at the screening level never came to a further one.
+        missing = list(dict.fromkeys([*self._screening_hull().missing_competing, *hull.missing_competing]))
+        verdict = judge(lowest, composition, hull.n_probes, band, limits, missing)
         problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
         reason += about_the_level(self.campaign, self.name, self.rungs, rung)
-        if missing := hull.missing_competing:
+        if missing:
             reason += f". The hull lacks {', '.join(missing)}, which have no energy and could only raise this distance"
         if self.stopped:
             reason += f". Stopped: {self.stopped}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pymatgen.core import Composition
+
+from dft.compositions import is_charge_balanced
 from loop.config import Feedback, Verdicts
 from vae import PhaseField
 
@@ -25,8 +28,15 @@ class Verdict:
     reason: str
 
 
-def judge(lowest: float | None, composition: str, n_probes: int, error_band: float, limits: Verdicts) -> Verdict:
-    """Judge a field by its lowest probe, allowing for the known error of the level of theory.
+def judge(
+    lowest: float | None,
+    composition: str,
+    n_probes: int,
+    error_band: float,
+    limits: Verdicts,
+    missing: Sequence[str] = (),
+) -> Verdict:
+    """Judge a field by its lowest probe, allowing for the known error of the level of theory and for what is missing.
 
     Args:
         lowest: Smallest distance of a probe from the hull of the competing phases, eV/atom, negative below it; none if
@@ -35,10 +45,12 @@ def judge(lowest: float | None, composition: str, n_probes: int, error_band: flo
         n_probes: Probe compositions that have an energy.
         error_band: Known error of such a distance at this level of theory, eV/atom.
         limits: Thresholds, eV/atom.
+        missing: Formulas of competing phases without an energy. They could only raise the distance: a filtered field
+            stays filtered, but none is positive while one that could take part in a mixture of salts is missing.
 
     Returns:
-        Positive only if the probe stays within `stable_below` with the whole error band added, filtered only if it
-        stays beyond `filtered_above` with the band taken off.
+        Positive only if the probe stays within `stable_below` with the whole error band added and no charge-balanced
+        competing phase lacks its energy, filtered only if it stays beyond `filtered_above` with the band taken off.
     """
     if lowest is None:
         return Verdict("undecided", "no probe structure has an energy")
@@ -47,6 +59,8 @@ def judge(lowest: float | None, composition: str, n_probes: int, error_band: flo
         f"of the competing phases (error band ±{error_band * MEV:.0f})"
     )
     if lowest + error_band <= limits.stable_below:
+        if salts := [formula for formula in missing if is_charge_balanced(Composition(formula))]:
+            return Verdict("undecided", f"{where}: near enough, but not without an energy of {', '.join(salts)}")
         return Verdict("positive", f"{where}: within {limits.stable_below * MEV:.0f} even at the worst")
     if lowest - error_band >= limits.filtered_above:
         return Verdict("filtered", f"{where}: beyond {limits.filtered_above * MEV:.0f} even at the best")

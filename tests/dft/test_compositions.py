@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Composition
 
-from dft.compositions import neutral_compositions, oxidation_states, spread_compositions
+from dft.compositions import is_charge_balanced, neutral_compositions, oxidation_states, spread_compositions
 
 
 def formulas(compositions):
@@ -79,3 +79,20 @@ def test_spread_keeps_away_from_the_known_and_never_repeats_it():
 )
 def test_oxidation_states(formula, expected):
     assert oxidation_states(Composition(formula)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("formula", "balanced"),
+    [
+        ("P2O5", True),
+        ("P4O9", True),  # phosphorus between +3 and +5
+        ("Li3B7O12", True),
+        ("NO2", True),
+        ("B6O", False),  # boron at +1/3
+        ("Li21Si5", False),  # silicon at -4.2
+        ("Si3O", False),
+        ("Li", False),
+    ],
+)
+def test_charge_balance_by_common_states(formula, balanced):
+    assert is_charge_balanced(Composition(formula)) is balanced

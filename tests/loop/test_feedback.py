@@ -23,6 +23,15 @@ def test_a_verdict_allows_for_the_error_of_the_level(lowest, verdict):
     assert judge(lowest, "Li3SnS3Cl", 8, 0.024, LIMITS).verdict == verdict
 
 
+def test_nothing_is_positive_while_a_salt_that_could_bound_it_has_no_energy():
+    verdict = judge(-0.4, "Li2PO3F", 8, 0.024, LIMITS, ["P2O5", "Li22Si5"])
+    assert verdict.verdict == "undecided"
+    assert "not without an energy of P2O5" in verdict.reason
+    assert "Li22Si5" not in verdict.reason
+    assert judge(-0.01, "Li2PO3F", 8, 0.024, LIMITS, ["Li22Si5", "B6O"]).verdict == "positive"
+    assert judge(0.2, "Li2PO3F", 8, 0.024, LIMITS, ["P2O5"]).verdict == "filtered"  # it could only lie higher
+
+
 def test_the_reason_holds_the_numbers():
     reason = judge(0.060, "Li3SnS3Cl", 8, 0.024, LIMITS).reason
     assert "the lowest of 8 probe compositions, Li3SnS3Cl, lies +60 meV/atom" in reason
