@@ -1,0 +1,32 @@
+"""Serve MongoDB's protocol over TCP from one SQLite file; runs in mongoeco's own environment, not in ours.
+
+python mongo_server.py FILE PORT, user and password in PHASELOOP_TEST_MONGO_USER and ..._PASSWORD.
+"""
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+
+
+async def serve(file: str, port: int) -> None:
+    """Serve until SIGTERM; says `ready` once connections are taken."""
+    from mongoeco.engines.sqlite import SQLiteEngine
+    from mongoeco.wire import AsyncMongoEcoProxyServer, WireAuthUser
+
+    user, password = (os.environ[f"PHASELOOP_TEST_MONGO_{name}"] for name in ("USER", "PASSWORD"))
+    digest = hashlib.md5(f"{user}:mongo:{password}".encode()).hexdigest()  # what SCRAM-SHA-1 of MongoDB agrees on
+    users = (
+        WireAuthUser(user, password, mechanisms=("SCRAM-SHA-256",)),
+        WireAuthUser(user, digest, mechanisms=("SCRAM-SHA-1",)),
+    )
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    async with AsyncMongoEcoProxyServer(engine=SQLiteEngine(file), port=port, auth_users=users):
+        print("ready", flush=True)
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2])))
