@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.mongo import VARIABLE, MongoServer, mongo_python
+from tests.cluster.slurm import Slurm, missing_for_slurm
 
 
 @pytest.fixture
@@ -19,3 +20,27 @@ def mongo(tmp_path: Path) -> Iterator[MongoServer]:
         yield server
     finally:
         server.stop(kill=True)
+
+
+@pytest.fixture(scope="session")
+def slurm_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """One node for all tests: it takes seconds to start."""
+    if missing := missing_for_slurm():
+        pytest.skip(f"no queue: {missing}")
+    slurm = Slurm(tmp_path_factory.mktemp("slurm"))
+    try:
+        slurm.start()
+        yield slurm
+    finally:
+        slurm.stop()
+
+
+@pytest.fixture
+def slurm(slurm_node: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    """An empty queue, found by sbatch and qlaunch through the environment, and emptied afterwards."""
+    for key, value in slurm_node.environment.items():
+        monkeypatch.setenv(key, value)
+    try:
+        yield slurm_node
+    finally:
+        slurm_node.cancel_all()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.processes import free_port, start, stop, wait_until
+
 #: Names the Python of an environment that has `mongoeco[wire]`; `.ci/run` makes one.
 VARIABLE = "PHASELOOP_TEST_MONGOECO"
 
@@ -18,13 +20,6 @@ def mongo_python() -> str | None:
     """The Python that runs the server, or none."""
     path = os.environ.get(VARIABLE, "")
     return path if path and Path(path).is_file() else None
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
@@ -48,39 +43,27 @@ class MongoServer:
         """Serve; returns when connections are taken."""
         if self._process is not None:
             return
-        python = mongo_python()
+        python, script = mongo_python(), Path(__file__).with_name("mongo_server.py")
         assert python, f"{VARIABLE} names no Python"
-        environment = {
-            key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-        } | {"PHASELOOP_TEST_MONGO_USER": self.username, "PHASELOOP_TEST_MONGO_PASSWORD": self.password}
-        script = Path(__file__).with_name("mongo_server.py")
-        with (self.folder / "mongo.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [python, str(script), str(self.folder / "mongo.sqlite"), str(self.port)],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self._process.stdout is not None
-        if self._process.stdout.readline().strip() != "ready":
-            self.stop(kill=True)
-            raise RuntimeError(f"the database did not start: {(self.folder / 'mongo.log').read_text()[-2000:]}")
+        log = self.folder / "mongo.log"
+        self._process = start(
+            [python, "-I", str(script), str(self.folder / "mongo.sqlite"), str(self.port)],
+            log,
+            {"PHASELOOP_TEST_MONGO_USER": self.username, "PHASELOOP_TEST_MONGO_PASSWORD": self.password},
+        )
+        wait_until(lambda: self._listens() or self._process.poll() is not None, f"the database listens; see {log}")
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the database did not start: {log.read_text()[-2000:]}")
 
     def stop(self, kill: bool = False) -> None:
         """Stop serving; `kill` is a crash, after which the file is what was written until then."""
-        if self._process is None:
-            return
-        self._process.kill() if kill else self._process.terminate()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        if self._process is not None:
+            stop(self._process, kill)
         self._process = None
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def connection(self) -> dict[str, Any]:
         """Where it is and who may come in, under pymongo's and FireWorks' names."""

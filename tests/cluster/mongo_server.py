@@ -11,7 +11,7 @@ import sys
 
 
 async def serve(file: str, port: int) -> None:
-    """Serve until SIGTERM; says `ready` once connections are taken."""
+    """Serve until SIGTERM."""
     from mongoeco.engines.sqlite import SQLiteEngine
     from mongoeco.wire import AsyncMongoEcoProxyServer, WireAuthUser
 
@@ -24,7 +24,6 @@ async def serve(file: str, port: int) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with AsyncMongoEcoProxyServer(engine=SQLiteEngine(file), port=port, auth_users=users):
-        print("ready", flush=True)
         await stopped.wait()
 
 

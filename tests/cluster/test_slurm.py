@@ -1,0 +1,46 @@
+"""The queue that the tests use: one node of Slurm, with sbatch, scancel and a time limit that is kept."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.processes import wait_until
+from tests.cluster.slurm import Slurm
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_job_runs(slurm: Slurm, tmp_path: Path):
+    job = slurm.submit(f"echo $SLURM_JOB_ID > {tmp_path}/number")
+    wait_until(lambda: slurm.state(job) == "COMPLETED", "the job is done")
+    assert (tmp_path / "number").read_text().strip() == str(job)
+    assert slurm.jobs() == []
+
+
+def test_a_failing_job_is_told_from_one_that_succeeds(slurm: Slurm):
+    job = slurm.submit("exit 3")
+    wait_until(lambda: slurm.state(job) == "FAILED", "the job has failed")
+
+
+def test_scancel_ends_a_running_job_and_its_processes(slurm: Slurm, tmp_path: Path):
+    job = slurm.submit(f"touch {tmp_path}/started; sleep 600; touch {tmp_path}/ended")
+    wait_until((tmp_path / "started").exists, "the job runs")
+    slurm.cancel(job)
+    wait_until(lambda: slurm.state(job) == "CANCELLED" and not slurm.jobs(), "the job is gone")
+    assert not (tmp_path / "ended").exists()
+
+
+def test_more_jobs_than_processors_wait_in_the_queue(slurm: Slurm):
+    jobs = [slurm.submit("sleep 600") for _ in range(slurm.cpus + 1)]
+    wait_until(lambda: slurm.state(jobs[-2]) == "RUNNING", "all processors are taken")
+    assert slurm.state(jobs[-1]) == "PENDING"
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_is_up_is_killed(slurm: Slurm, tmp_path: Path):
+    start = time.monotonic()
+    job = slurm.submit(f"trap 'touch {tmp_path}/warned' TERM; while true; do sleep 0.2; done", "--time=1")
+    wait_until(lambda: slurm.state(job) == "TIMEOUT", "the job is killed", seconds=180)
+    assert time.monotonic() - start > 55  # Slurm counts in minutes
+    assert (tmp_path / "warned").exists()
