@@ -41,7 +41,9 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at packages, engines, pseudopotentials, stores, queue and keys; nothing is run, written or sent."""
+    """Look at packages, engines, pseudopotentials, keys, and ask stores and queue; nothing is written."""
+    from loop.doctor_cluster import cluster_findings
+
     return [
         *_packages(),
         _engine_weights(),
@@ -51,11 +53,7 @@ def examine() -> list[Finding]:
         *(_level(name) for name in FIRST_PRINCIPLES),
         _program("VASP", ("vasp_std", "vasp"), "your group's licensed VASP on PATH, or VASP_CMD in ~/.atomate2.yaml"),
         _folder_setting("VASP POTCARs", "PMG_VASP_PSP_DIR", "pmg config -p FOLDER DIR, then add it to ~/.pmgrc.yaml"),
-        _program("Slurm", ("sbatch",), "only needed on a cluster"),
-        _settings_file("jobflow store", "JOBFLOW_CONFIG_FILE", "~/.jobflow.yaml", "only needed for a shared JobStore"),
-        _settings_file(
-            "FireWorks LaunchPad", "FW_CONFIG_FILE", "~/.fireworks/FW_config.yaml", "only needed on a cluster"
-        ),
+        *cluster_findings(),
         _key("Materials Project key", ("MP_API_KEY", "PMG_MAPI_KEY"), "materialsproject.org/api; only for its phases"),
         Finding("cores", True, str(usable_cores())),
         Finding("SQLite", sqlite3.sqlite_version_info >= (3, 24), sqlite3.sqlite_version, "needs 3.24 or later"),
@@ -136,13 +134,6 @@ def _folder_setting(what: str, key: str, remedy: str) -> Finding:
     ok = bool(folder) and Path(str(folder)).is_dir()
     found = str(folder) if ok else f"{key} is not set" if not folder else f"{key} names no folder: {folder}"
     return Finding(what, ok, found, "" if ok else remedy)
-
-
-def _settings_file(what: str, variable: str, default: str, remedy: str) -> Finding:
-    path = Path(os.environ.get(variable, default)).expanduser()
-    return Finding(
-        what, path.exists(), str(path) if path.exists() else "not configured", "" if path.exists() else remedy
-    )
 
 
 def _key(what: str, variables: tuple[str, ...], remedy: str) -> Finding:

@@ -21,17 +21,40 @@ JsonLogOption = Annotated[bool, typer.Option("--json-log", help="One JSON object
 def init(
     folder: FolderArgument = DEFAULT_FOLDER,
     force: Annotated[bool, typer.Option("--force", help="Write over an existing configuration.")] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="QUEUE", help="Also the files of FireWorks and jobflow: slurm, pbs or sge."),
+    ] = None,
+    database: Annotated[
+        str, typer.Option(metavar="HOST[:PORT]", help="With --cluster: where MongoDB runs.")
+    ] = "localhost:27017",
 ) -> None:
     """Write a commented campaign configuration, DIR/campaign.yaml."""
     from loop.config import Settings, commented_yaml
 
     target = folder / "campaign.yaml"
-    if target.exists() and not force:
+    if target.exists() and not force and cluster is None:
         raise UserError(f"{target} exists already; edit it, or write over it with --force")
+    if cluster is not None:
+        _init_cluster(folder / "fireworks", cluster, database, force)
+    if target.exists() and not force:
+        typer.echo(f"left {target} as it is")
+        return
     with writing(target):
         folder.mkdir(parents=True, exist_ok=True)
         target.write_text(commented_yaml(Settings()), encoding="utf-8")
     typer.echo(f"wrote {target}; edit it, then: loop run --dir {folder}")
+
+
+def _init_cluster(folder: Path, queue: str, database: str, force: bool) -> None:
+    from loop.cluster_setup import write_cluster_files
+
+    with writing(folder):
+        for path in write_cluster_files(folder, queue, database, force):
+            typer.echo(f"wrote {path}")
+    folder = folder.resolve()
+    typer.echo(f"your password goes into {folder}/my_launchpad.yaml and {folder}/jobflow.yaml (mode 600); then:")
+    typer.echo(f"export FW_CONFIG_FILE={folder}/FW_config.yaml JOBFLOW_CONFIG_FILE={folder}/jobflow.yaml")
 
 
 def run(

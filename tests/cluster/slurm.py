@@ -87,8 +87,9 @@ class Slurm:
         """Start the daemons; returns when the node takes jobs."""
         self._write_configuration()
         folder = self.folder
-        self._run("munged", "--foreground", "--force", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket",
-                  f"--pid-file={folder}/munge.pid", f"--seed-file={folder}/munge.seed", "--num-threads=2")  # fmt: skip
+        names = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed"}
+        paths = [f"--{option}={folder}/munge.{suffix}" for option, suffix in names.items()]
+        self._run("munged", "--foreground", "--force", "--num-threads=2", *paths)
         wait_until((folder / "munge.socket").exists, f"munged listens; see {folder}")
         self._run("slurmctld", "-D", "-c")
         self._run("slurmd", "-D", "-N", "node1")

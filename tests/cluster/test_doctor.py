@@ -1,0 +1,107 @@
+"""What `loop doctor` says about LaunchPad, JobStore, queue and clock, asked of real ones."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loop.cluster_setup import write_cluster_files
+from tests.cluster.mongo import MongoServer
+from tests.cluster.slurm import Slurm
+
+pytestmark = pytest.mark.cluster
+
+
+def findings(folder: Path, **environment: str) -> dict[str, dict]:
+    """What is found in a fresh process, for FireWorks and jobflow read their settings once."""
+    code = (
+        "import json; from dataclasses import asdict; from loop.doctor_cluster import cluster_findings\n"
+        "print(json.dumps([asdict(finding) for finding in cluster_findings()]))"
+    )
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "FW_CONFIG_FILE": str(folder / "FW_config.yaml"),
+        "JOBFLOW_CONFIG_FILE": str(folder / "jobflow.yaml"),
+        **environment,
+    }
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return {finding["what"]: finding for finding in json.loads(run.stdout.splitlines()[-1])}
+
+
+@pytest.fixture
+def folder(mongo: MongoServer, tmp_path: Path) -> Path:
+    """The files that `loop init --cluster slurm` writes, with the password added."""
+    folder = tmp_path / "fireworks"
+    write_cluster_files(folder, "slurm", f"127.0.0.1:{mongo.port}")
+    fill_in(folder, mongo.username, mongo.password)
+    return folder
+
+
+def fill_in(folder: Path, username: str, password: str) -> None:
+    for name, empty in (("my_launchpad.yaml", "null"), ("jobflow.yaml", "''")):
+        path = folder / name
+        lines = [
+            f"{line.split('username:')[0]}username: {username}" if line.strip().startswith("username:") else line
+            for line in path.read_text().splitlines()
+        ]
+        path.write_text("\n".join(lines).replace(f"password: {empty}", f"password: {password}") + "\n")
+
+
+def test_everything_is_there(folder: Path, mongo: MongoServer, slurm: Slurm):
+    mongo.job_store().connect()
+    found = findings(folder)
+    assert all(finding["ok"] for finding in found.values()), found
+    assert found["FireWorks LaunchPad"]["found"] == f"fireworks on 127.0.0.1:{mongo.port}, 0 calculations ready"
+    assert found["jobflow JobStore"]["found"] == "MongoStore jobflow.outputs, 0 outputs"
+    assert found["queue"]["found"] == "SLURM, 0 jobs of yours"
+    assert found["clocks"]["found"].startswith("the database host's is 0.")
+    slurm.submit("sleep 60")
+    assert findings(folder)["queue"]["found"] == "SLURM, 1 jobs of yours"
+
+
+def test_a_database_that_is_away_or_refuses_is_told_with_its_fix(folder: Path, mongo: MongoServer):
+    launchpad, store = folder / "my_launchpad.yaml", folder / "jobflow.yaml"
+    for path in (launchpad, store):
+        path.write_text(path.read_text().replace(mongo.password, "another-password"))
+    found = findings(folder)
+    assert found["FireWorks LaunchPad"]["found"] == found["jobflow JobStore"]["found"] == "refuses user or password"
+    assert found["FireWorks LaunchPad"]["remedy"] == f"mend username, password and authsource in {launchpad}"
+    mongo.stop()
+    found = findings(folder)
+    assert not found["FireWorks LaunchPad"]["ok"]
+    assert found["FireWorks LaunchPad"]["found"] == "does not answer within 3 s"
+    assert str(store) in found["jobflow JobStore"]["remedy"]
+    assert "another-password" not in json.dumps(found)
+
+
+def test_a_password_that_was_forgotten_or_can_be_read_by_others(tmp_path: Path):
+    write_cluster_files(tmp_path / "fireworks", "slurm", "127.0.0.1:1")
+    (tmp_path / "fireworks" / "jobflow.yaml").chmod(0o644)
+    found = findings(tmp_path / "fireworks")
+    assert found["FireWorks LaunchPad"]["remedy"].startswith("a username needs a password")
+    assert found["mode of jobflow.yaml"]["remedy"] == f"chmod 600 {tmp_path}/fireworks/jobflow.yaml"
+
+
+def test_a_queue_without_its_commands(tmp_path: Path):
+    write_cluster_files(tmp_path / "fireworks", "sge")
+    found = findings(tmp_path / "fireworks", PATH="/nonexistent")["queue"]
+    assert (found["ok"], found["found"]) == (False, "qsub and qstat not on PATH")
+
+
+def test_a_clock_that_is_wrong_is_told():
+    from datetime import UTC, datetime, timedelta
+    from types import SimpleNamespace
+
+    from loop.doctor_cluster import _clock
+
+    late = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
+    client = SimpleNamespace(admin=SimpleNamespace(command=lambda name: {"localTime": late}))
+    finding = _clock(client)
+    assert not finding.ok
+    assert finding.found.startswith("the database host's is 300.")
+    assert finding.found.endswith("behind")
+    assert "chrony" in finding.remedy
