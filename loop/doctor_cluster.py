@@ -56,12 +56,18 @@ def _launchpad_findings() -> Iterator[Finding]:
         launchpad = LaunchPad.from_dict(
             {**settings, "mongoclient_kwargs": options, "strm_lvl": "CRITICAL", "logdir": None}
         )
-        waiting = launchpad.fireworks.count_documents({"state": "READY"})
+        ready, begun = launchpad.fireworks.count_documents({"state": "READY"}), launchpad.fw_id_assigner.find_one()
     except (PyMongoError, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         yield Finding(what, False, *_trouble(error, path))
         return
     with launchpad.connection as client:
-        yield Finding(what, True, f"{launchpad.name} on {_address(client)}, {waiting} calculations ready")
+        where = f"{launchpad.name} on {_address(client)}"
+        if begun:
+            yield Finding(what, True, f"{where}, {ready} calculations ready")
+        else:
+            yield Finding(
+                what, False, f"{where} is new", "lpad reset: it prepares a new database, and empties a used one"
+            )
         yield _clock(client)
 
 

@@ -52,7 +52,9 @@ def fill_in(folder: Path, username: str, password: str) -> None:
 
 
 def test_everything_is_there(folder: Path, mongo: MongoServer, slurm: Slurm):
-    mongo.job_store().connect()
+    new = findings(folder)["FireWorks LaunchPad"]
+    assert (new["ok"], new["found"]) == (False, f"fireworks on 127.0.0.1:{mongo.port} is new")
+    mongo.launchpad().reset("", require_password=False, max_reset_wo_password=0)
     found = findings(folder)
     assert all(finding["ok"] for finding in found.values()), found
     assert found["FireWorks LaunchPad"]["found"] == f"fireworks on 127.0.0.1:{mongo.port}, 0 calculations ready"
