@@ -20,7 +20,7 @@ _PRIVATE = ("my_launchpad.yaml", "jobflow.yaml")
 _PLAIN = ("my_fworker.yaml", "FW_config.yaml")
 
 
-def write_cluster_files(folder: Path, queue: str, database: str = "localhost:27017", force: bool = False) -> list[Path]:
+def write_cluster_files(folder: Path, queue: str, database: str = "localhost", force: bool = False) -> list[Path]:
     """Write the files of FireWorks and jobflow, filled in and commented, into a folder.
 
     No password is written: the user adds it to the two files that only their owner can read.
@@ -28,7 +28,7 @@ def write_cluster_files(folder: Path, queue: str, database: str = "localhost:270
     Args:
         folder: Where they go; its absolute path is written into them.
         queue: slurm, pbs or sge.
-        database: HOST or HOST:PORT of the MongoDB server.
+        database: [USER@]HOST[:PORT] of the MongoDB server; default: your name here, port 27017.
         force: Write over files that are there.
 
     Returns:
@@ -67,18 +67,18 @@ def cluster_files(queue: str, values: dict[str, str]) -> dict[str, str]:
 
 
 def _address(database: str) -> dict[str, str]:
-    host, _, port = database.partition(":")
+    user, _, place = database.rpartition("@")
+    host, _, port = place.partition(":")
     port = port or "27017"
-    if not host or not port.isdigit():
-        raise UserError(f"--database {database!r} is no HOST or HOST:PORT; a user or password does not go there")
-    return {"host": host, "port": port}
+    if not host or not port.isdigit() or ":" in user:
+        raise UserError(f"--database {place!r} is no [USER@]HOST[:PORT]; a password does not go there")
+    return {"host": host, "port": port, "username": user or getpass.getuser()}
 
 
 def _surroundings(folder: Path) -> dict[str, str]:
     return {
         "folder": str(folder),
         "programs": str(Path(sys.executable).parent),
-        "username": getpass.getuser(),
         "worker": f"{getpass.getuser()}-{os.uname().nodename.split('.')[0]}",
     }
 

@@ -26,8 +26,8 @@ def init(
         typer.Option(metavar="QUEUE", help="Also the files of FireWorks and jobflow: slurm, pbs or sge."),
     ] = None,
     database: Annotated[
-        str, typer.Option(metavar="HOST[:PORT]", help="With --cluster: where MongoDB runs.")
-    ] = "localhost:27017",
+        str, typer.Option(metavar="[USER@]HOST[:PORT]", help="With --cluster: where MongoDB runs.")
+    ] = "localhost",
 ) -> None:
     """Write a commented campaign configuration, DIR/campaign.yaml."""
     from loop.config import Settings, commented_yaml

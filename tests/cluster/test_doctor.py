@@ -36,19 +36,11 @@ def findings(folder: Path, **environment: str) -> dict[str, dict]:
 def folder(mongo: MongoServer, tmp_path: Path) -> Path:
     """The files that `loop init --cluster slurm` writes, with the password added."""
     folder = tmp_path / "fireworks"
-    write_cluster_files(folder, "slurm", f"127.0.0.1:{mongo.port}")
-    fill_in(folder, mongo.username, mongo.password)
-    return folder
-
-
-def fill_in(folder: Path, username: str, password: str) -> None:
+    write_cluster_files(folder, "slurm", f"{mongo.username}@127.0.0.1:{mongo.port}")
     for name, empty in (("my_launchpad.yaml", "null"), ("jobflow.yaml", "''")):
-        path = folder / name
-        lines = [
-            f"{line.split('username:')[0]}username: {username}" if line.strip().startswith("username:") else line
-            for line in path.read_text().splitlines()
-        ]
-        path.write_text("\n".join(lines).replace(f"password: {empty}", f"password: {password}") + "\n")
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace(f"password: {empty}", f"password: {mongo.password}"))
+    return folder
 
 
 def test_everything_is_there(folder: Path, mongo: MongoServer, slurm: Slurm):

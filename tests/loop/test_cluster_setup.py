@@ -18,7 +18,7 @@ from loop.errors import UserError
 def folder(tmp_path: Path) -> Path:
     """A path that shells and YAML stumble over unless it is quoted."""
     folder = tmp_path / "a campaign's #1: folder" / "fireworks"
-    write_cluster_files(folder, "slurm", "db.example.org:27018")
+    write_cluster_files(folder, "slurm", "me@db.example.org:27018")
     return folder
 
 
@@ -49,7 +49,8 @@ def test_fireworks_understands_every_key_of_the_launchpad(folder):
         **yaml.safe_load(path.read_text()),
         "mongoclient_kwargs": understood["mongoclient_kwargs"],
     }
-    assert (launchpad.host, launchpad.port, launchpad.password) == ("db.example.org", 27018, "secret")
+    assert (launchpad.host, launchpad.port) == ("db.example.org", 27018)
+    assert (launchpad.username, launchpad.password) == ("me", "secret")
     launchpad.connection.close()
 
 
@@ -119,8 +120,11 @@ def test_what_is_there_is_not_written_over(folder):
 def test_unknown_queues_and_addresses_are_named(tmp_path):
     with pytest.raises(UserError, match="'lsf' is unknown, choose from slurm, pbs, sge"):
         write_cluster_files(tmp_path, "lsf")
-    with pytest.raises(UserError, match="'db:x' is no HOST or HOST:PORT"):
+    with pytest.raises(UserError, match=r"'db:x' is no \[USER@\]HOST\[:PORT\]"):
         write_cluster_files(tmp_path, "slurm", "db:x")
+    with pytest.raises(UserError, match="a password does not go there") as refusal:
+        write_cluster_files(tmp_path, "slurm", "me:secret@db")
+    assert "secret" not in str(refusal.value)
     assert list(tmp_path.iterdir()) == []
 
 
