@@ -22,6 +22,15 @@ def mongo(tmp_path: Path) -> Iterator[MongoServer]:
         server.stop(kill=True)
 
 
+@pytest.fixture
+def cluster_files(mongo: MongoServer, tmp_path: Path) -> Path:
+    """The files of FireWorks and jobflow for a Slurm cluster, on a LaunchPad that is prepared and empty."""
+    folder = tmp_path / "fireworks"
+    mongo.write_files(folder)
+    mongo.launchpad().reset("", require_password=False, max_reset_wo_password=0)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def slurm_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """One node for all tests: it takes seconds to start."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loop.cluster_setup import write_cluster_files
 from tests.cluster.processes import free_port, start, stop, wait_until
 
 #: Names the Python of an environment that has `mongoeco[wire]`; `.ci/run` makes one.
@@ -20,6 +21,11 @@ def mongo_python() -> str | None:
     """The Python that runs the server, or none."""
     path = os.environ.get(VARIABLE, "")
     return path if path and Path(path).is_file() else None
+
+
+def configured(folder: Path) -> dict[str, str]:
+    """The environment in which FireWorks and jobflow find their files in a folder."""
+    return {"FW_CONFIG_FILE": str(folder / "FW_config.yaml"), "JOBFLOW_CONFIG_FILE": str(folder / "jobflow.yaml")}
 
 
 @dataclass
@@ -68,6 +74,13 @@ class MongoServer:
     def connection(self) -> dict[str, Any]:
         """Where it is and who may come in, under pymongo's and FireWorks' names."""
         return {"host": "127.0.0.1", "port": self.port, "username": self.username, "password": self.password}
+
+    def write_files(self, folder: Path, queue: str = "slurm") -> None:
+        """Write what `loop init --cluster` writes, and add the password as a user would."""
+        write_cluster_files(folder, queue, f"{self.username}@127.0.0.1:{self.port}")
+        for name, empty in (("my_launchpad.yaml", "null"), ("jobflow.yaml", "''")):
+            text = (folder / name).read_text()
+            (folder / name).write_text(text.replace(f"password: {empty}", f"password: {self.password}"))
 
     def launchpad(self, name: str = "fireworks", **options: Any) -> Any:
         """A LaunchPad on it, in a database of that name."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loop.cluster_setup import write_cluster_files
-from tests.cluster.mongo import MongoServer
+from tests.cluster.mongo import MongoServer, configured
 from tests.cluster.slurm import Slurm
 
 pytestmark = pytest.mark.cluster
@@ -21,51 +21,38 @@ def findings(folder: Path, **environment: str) -> dict[str, dict]:
         "import json; from dataclasses import asdict; from loop.doctor_cluster import cluster_findings\n"
         "print(json.dumps([asdict(finding) for finding in cluster_findings()]))"
     )
-    environment = {
-        **os.environ,
-        "HOME": str(folder),
-        "FW_CONFIG_FILE": str(folder / "FW_config.yaml"),
-        "JOBFLOW_CONFIG_FILE": str(folder / "jobflow.yaml"),
-        **environment,
-    }
+    environment = {**os.environ, **configured(folder), "HOME": str(folder), **environment}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return {finding["what"]: finding for finding in json.loads(run.stdout.splitlines()[-1])}
 
 
-@pytest.fixture
-def folder(mongo: MongoServer, tmp_path: Path) -> Path:
-    """The files that `loop init --cluster slurm` writes, with the password added."""
-    folder = tmp_path / "fireworks"
-    write_cluster_files(folder, "slurm", f"{mongo.username}@127.0.0.1:{mongo.port}")
-    for name, empty in (("my_launchpad.yaml", "null"), ("jobflow.yaml", "''")):
-        text = (folder / name).read_text()
-        (folder / name).write_text(text.replace(f"password: {empty}", f"password: {mongo.password}"))
-    return folder
-
-
-def test_everything_is_there(folder: Path, mongo: MongoServer, slurm: Slurm):
-    new = findings(folder)["FireWorks LaunchPad"]
-    assert (new["ok"], new["found"]) == (False, f"fireworks on 127.0.0.1:{mongo.port} is new")
-    mongo.launchpad().reset("", require_password=False, max_reset_wo_password=0)
-    found = findings(folder)
+def test_everything_is_there(cluster_files: Path, mongo: MongoServer, slurm: Slurm):
+    found = findings(cluster_files)
     assert all(finding["ok"] for finding in found.values()), found
     assert found["FireWorks LaunchPad"]["found"] == f"fireworks on 127.0.0.1:{mongo.port}, 0 calculations ready"
     assert found["jobflow JobStore"]["found"] == "MongoStore jobflow.outputs, 0 outputs"
     assert found["queue"]["found"] == "SLURM, 0 jobs of yours"
     assert found["clocks"]["found"].startswith("the database host's is 0.")
     slurm.submit("sleep 60")
-    assert findings(folder)["queue"]["found"] == "SLURM, 1 jobs of yours"
+    assert findings(cluster_files)["queue"]["found"] == "SLURM, 1 jobs of yours"
 
 
-def test_a_database_that_is_away_or_refuses_is_told_with_its_fix(folder: Path, mongo: MongoServer):
-    launchpad, store = folder / "my_launchpad.yaml", folder / "jobflow.yaml"
+def test_a_database_that_was_never_prepared(mongo: MongoServer, tmp_path: Path):
+    mongo.write_files(tmp_path / "fireworks")
+    new = findings(tmp_path / "fireworks")["FireWorks LaunchPad"]
+    assert (new["ok"], new["found"]) == (False, f"fireworks on 127.0.0.1:{mongo.port} is new")
+    assert new["remedy"].startswith("lpad reset")
+
+
+def test_a_database_that_is_away_or_refuses_is_told_with_its_fix(cluster_files: Path, mongo: MongoServer):
+    launchpad, store = cluster_files / "my_launchpad.yaml", cluster_files / "jobflow.yaml"
     for path in (launchpad, store):
         path.write_text(path.read_text().replace(mongo.password, "another-password"))
-    found = findings(folder)
+    found = findings(cluster_files)
     assert found["FireWorks LaunchPad"]["found"] == found["jobflow JobStore"]["found"] == "refuses user or password"
     assert found["FireWorks LaunchPad"]["remedy"] == f"mend username, password and authsource in {launchpad}"
     mongo.stop()
-    found = findings(folder)
+    found = findings(cluster_files)
     assert not found["FireWorks LaunchPad"]["ok"]
     assert found["FireWorks LaunchPad"]["found"] == "does not answer within 3 s"
     assert str(store) in found["jobflow JobStore"]["remedy"]

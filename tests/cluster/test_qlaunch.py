@@ -1,0 +1,76 @@
+"""The files that `loop init --cluster slurm` writes take a Flow through qlaunch, sbatch and rlaunch."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.mongo import MongoServer, configured
+from tests.cluster.processes import wait_until
+from tests.cluster.slurm import Slurm
+from tests.cluster.test_mongo import a_sum
+
+pytestmark = pytest.mark.cluster
+
+
+def qlaunch(cluster_files: Path, *arguments: str, repository: Path) -> str:
+    """Run it as a user does, in a folder of launches."""
+    launches = cluster_files.parent / "launches"
+    launches.mkdir(exist_ok=True)
+    environment = {**os.environ, **configured(cluster_files), "PYTHONPATH": str(repository)}
+    run = subprocess.run(
+        ["qlaunch", *arguments], cwd=launches, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout + run.stderr
+
+
+def submit(mongo: MongoServer, n: int):
+    """Put flows on the LaunchPad; workers use the JobStore of their own configuration."""
+    from jobflow.managers.fireworks import flow_to_workflow
+
+    launchpad, flows = mongo.launchpad(), [a_sum(1, number) for number in range(n)]
+    for flow in flows:
+        workflow = flow_to_workflow(flow)
+        for firework in workflow.fws:
+            firework.spec["_category"] = "screen"
+        launchpad.add_wf(workflow)
+    return launchpad, flows
+
+
+def test_one_job_takes_all_calculations(mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path):
+    launchpad, flows = submit(mongo, 2)
+    qlaunch(cluster_files, "singleshot", repository=repository)
+    wait_until(lambda: len(launchpad.get_fw_ids({"state": "COMPLETED"})) == 4, "all four jobs are done", 120)
+    wait_until(lambda: not slurm.jobs(), "the queue is empty")
+    store = mongo.job_store()
+    store.connect()
+    assert [store.get_output(flow.job_uuids[-1]) for flow in flows] == [11, 12]
+
+
+def test_with_reservation_each_calculation_has_a_job_of_its_own_with_its_own_time(
+    mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path
+):
+    adapter = cluster_files / "my_qadapter.yaml"
+    adapter.write_text(adapter.read_text().replace("rlaunch rapidfire --timeout 72000", "rlaunch singleshot"))
+    launchpad, _ = submit(mongo, 1)
+    first = launchpad.get_fw_ids({"state": "READY"})[0]
+    launchpad.update_spec([first], {"_queueadapter": {"walltime": "00:07:00"}})
+    qlaunch(cluster_files, "-r", "singleshot", repository=repository)
+    script = next((cluster_files.parent / "launches").rglob("FW_submit.script")).read_text()
+    assert "#SBATCH --time=00:07:00" in script
+    wait_until(lambda: launchpad.get_fw_by_id(first).state == "COMPLETED", "the reserved calculation is done", 120)
+
+
+def test_no_password_is_in_what_was_written(mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path):
+    launchpad, _ = submit(mongo, 1)
+    printed = qlaunch(cluster_files, "singleshot", repository=repository)
+    wait_until(lambda: len(launchpad.get_fw_ids({"state": "COMPLETED"})) == 2, "both jobs are done", 120)
+    wait_until(lambda: not slurm.jobs(), "the queue is empty")
+    assert mongo.password not in printed
+    mongo.stop()
+    kept = {cluster_files / "my_launchpad.yaml", cluster_files / "jobflow.yaml"}
+    written = [path for path in cluster_files.parent.rglob("*") if path.is_file() and path not in kept]
+    assert len(written) > 10
+    assert [path for path in written if mongo.password.encode() in path.read_bytes()] == []
