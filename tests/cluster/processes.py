@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -42,8 +43,13 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
-    """Start a server that prints to a log and is killed if this process dies, however that happens."""
+    """Start a server that prints to a log and is killed if this process dies, however that happens.
+
+    Linux ties that to the thread: a server started from another than the main one would die with that thread, and so it
+    is left to `stop`.
+    """
     libc = ctypes.CDLL(None)
+    is_main = threading.current_thread() is threading.main_thread()
 
     def die_with_parent() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -55,7 +61,7 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent if is_main else None,
         )
 
 

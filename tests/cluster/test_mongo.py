@@ -1,5 +1,7 @@
 """FireWorks and jobflow run unchanged on the database that the tests use in MongoDB's place."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,15 @@ def test_what_was_written_is_there_after_a_restart_on_the_same_port(mongo: Mongo
         launchpad.db.kept.count_documents({})
     mongo.start()
     assert launchpad.db.kept.count_documents({}) == 100
+
+
+def test_a_server_started_by_another_thread_outlives_it(mongo: MongoServer):
+    mongo.stop()
+    thread = threading.Thread(target=mongo.start)
+    thread.start()
+    thread.join()
+    time.sleep(0.5)
+    assert mongo.launchpad().db.kept.count_documents({}) == 0
 
 
 def test_an_output_larger_than_a_document_goes_to_the_additional_store(mongo: MongoServer):
