@@ -117,6 +117,21 @@ def test_what_is_there_is_not_written_over(folder):
     assert "secret" not in (folder / "my_launchpad.yaml").read_text()
 
 
+def test_the_command_adds_them_to_a_campaign_that_is_there(tmp_path):
+    def init(*arguments):
+        command = [sys.executable, "-m", "loop.cli", "init", str(tmp_path), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    (tmp_path / "campaign.yaml").write_text("name: mine\n")
+    made = init("--cluster", "pbs", "--database", "db:27018")
+    assert made.returncode == 0, made.stderr
+    assert f"export FW_CONFIG_FILE={tmp_path}/fireworks/FW_config.yaml" in made.stdout
+    assert (tmp_path / "campaign.yaml").read_text() == "name: mine\n"
+    again = init("--cluster", "pbs")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "my_launchpad.yaml exists already" in again.stderr
+
+
 def test_unknown_queues_and_addresses_are_named(tmp_path):
     with pytest.raises(UserError, match="'lsf' is unknown, choose from slurm, pbs, sge"):
         write_cluster_files(tmp_path, "lsf")
