@@ -63,6 +63,15 @@ def test_with_reservation_each_calculation_has_a_job_of_its_own_with_its_own_tim
     wait_until(lambda: launchpad.get_fw_by_id(first).state == "COMPLETED", "the reserved calculation is done", 120)
 
 
+def test_what_sbatch_refuses_is_in_the_log(mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path):
+    adapter = cluster_files / "my_qadapter.yaml"
+    adapter.write_text(adapter.read_text().replace("queue: null", "queue: nowhere"))
+    submit(mongo, 1)
+    qlaunch(cluster_files, "singleshot", repository=repository)
+    assert "invalid partition specified: nowhere" in (cluster_files / "logs" / "qadapter_SLURM-error.log").read_text()
+    assert slurm.jobs() == []
+
+
 def test_no_password_is_in_what_was_written(mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path):
     launchpad, _ = submit(mongo, 1)
     printed = qlaunch(cluster_files, "singleshot", repository=repository)
