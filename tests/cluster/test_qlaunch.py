@@ -26,7 +26,7 @@ def qlaunch(cluster_files: Path, *arguments: str, repository: Path) -> str:
     return run.stdout + run.stderr
 
 
-def submit(mongo: MongoServer, n: int):
+def submit(mongo: MongoServer, n: int, category: str = "screen"):
     """Put flows on the LaunchPad; workers use the JobStore of their own configuration."""
     from jobflow.managers.fireworks import flow_to_workflow
 
@@ -34,7 +34,7 @@ def submit(mongo: MongoServer, n: int):
     for flow in flows:
         workflow = flow_to_workflow(flow)
         for firework in workflow.fws:
-            firework.spec["_category"] = "screen"
+            firework.spec["_category"] = category
         launchpad.add_wf(workflow)
     return launchpad, flows
 
@@ -61,6 +61,25 @@ def test_with_reservation_each_calculation_has_a_job_of_its_own_with_its_own_tim
     script = next((cluster_files.parent / "launches").rglob("FW_submit.script")).read_text()
     assert "#SBATCH --time=00:07:00" in script
     wait_until(lambda: launchpad.get_fw_by_id(first).state == "COMPLETED", "the reserved calculation is done", 120)
+
+
+def test_a_second_kind_of_worker_takes_its_own_calculations_only(
+    mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path
+):
+    worker, adapter = cluster_files / "dft_fworker.yaml", cluster_files / "dft_qadapter.yaml"
+    text = (cluster_files / "my_fworker.yaml").read_text()
+    worker.write_text(text.replace("category: [screen, dft, driver]", "category: [dft]"))
+    text = (cluster_files / "my_qadapter.yaml").read_text()
+    adapter.write_text(text.replace("rlaunch rapidfire --timeout 72000", f"rlaunch -w {worker} singleshot"))
+    submit(mongo, 1)
+    launchpad, _ = submit(mongo, 1, category="dft")
+    arguments = ["-r", "-w", "../fireworks/dft_fworker.yaml", "-q", "../fireworks/dft_qadapter.yaml"]
+    qlaunch(cluster_files, *arguments, "rapidfire", "-m", "20", repository=repository)
+    done = {"state": "COMPLETED"}
+    wait_until(lambda: launchpad.get_fw_ids(done), "the DFT calculation is done", 120)
+    wait_until(lambda: not slurm.jobs(), "the queue is empty")
+    assert {launchpad.get_fw_by_id(number).spec["_category"] for number in launchpad.get_fw_ids(done)} == {"dft"}
+    assert launchpad.fireworks.count_documents({"state": "READY", "spec._category": "screen"}) == 1
 
 
 def test_what_sbatch_refuses_is_in_the_log(mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path):
