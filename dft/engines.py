@@ -25,13 +25,15 @@ class Meter(Calculator):
         inner: The calculator that does the work.
         calls: Energy-and-force evaluations so far.
         seconds: Wall-clock seconds in them.
+        differentiates: Whether the calculator takes its forces with torch.
     """
 
     implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012 (as ASE declares it)
 
-    def __init__(self, inner: Calculator) -> None:
+    def __init__(self, inner: Calculator, differentiates: bool = True) -> None:
         super().__init__()
         self.inner = inner
+        self.differentiates = differentiates
         self.calls = 0
         self.seconds = 0.0
 
@@ -43,7 +45,7 @@ class Meter(Calculator):
         self.results = {}
         start = time.perf_counter()
         try:
-            with first_derivatives_only():
+            with first_derivatives_only() if self.differentiates else contextlib.nullcontext():
                 self.inner.calculate(atoms, properties, system_changes)
         finally:
             self.calls += 1
@@ -98,6 +100,14 @@ def mace(checkpoint: str) -> Meter:
     from mace.calculators import MACECalculator
 
     return Meter(MACECalculator(model_paths=checkpoint, device="cpu", default_dtype="float64"))
+
+
+@cache
+def lennard_jones() -> Meter:
+    """A Lennard-Jones model, `dft.pair_potential`: to try out a cluster in seconds."""
+    from dft.pair_potential import LennardJones
+
+    return Meter(LennardJones(), differentiates=False)
 
 
 def meter_reading(calculator: Any) -> tuple[int, float]:

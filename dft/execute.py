@@ -1,4 +1,7 @@
-"""Run jobflow Flows in worker processes on this machine, and collect their outputs or the reason they failed."""
+"""Run jobflow Flows in worker processes on this machine, and collect their outputs or the reason they failed.
+
+`dft.cluster` has the same interface (`Executor`) for a FireWorks LaunchPad.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from dft.tasks import Executor, FlowTask, Outcome, Task
+
+__all__ = ["Executor", "FlowTask", "LocalExecutor", "Outcome", "Task", "read_output", "run_flow", "usable_cores"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,32 +37,6 @@ _MACHINE_ERRORS = frozenset(
 
 #: Seconds between a worker's looks whether its parent is still alive.
 _WATCH_INTERVAL = 0.5
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one task; the defaults describe one that failed.
-
-    Attributes:
-        key: What the task was called.
-        value: What it returned, or none.
-        reason: Why it failed, in one line; empty if it did not.
-        blameless: The machine failed the task (a full disk, say): it is as if it had not been tried.
-    """
-
-    key: str
-    value: Any = None
-    reason: str = "did not run"
-    blameless: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """A function of a module, called in a worker with arguments that can be pickled."""
-
-    key: str
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...] = ()
 
 
 class LocalExecutor:

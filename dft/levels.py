@@ -127,11 +127,23 @@ def _is_torch_file(path: Path) -> bool:
         return any(name.endswith("/data.pkl") for name in archive.namelist())
 
 
+def _lennard_jones() -> LevelOfTheory:
+    return LevelOfTheory(
+        name="lennard-jones",
+        model="lennard-jones-1",
+        package="ase",
+        error_band=0.0,
+        error_source="a model to try out a cluster with: its energies say nothing about any real compound",
+        calculator="lennard_jones",
+    )
+
+
 _LEVELS: dict[str, Callable[..., LevelOfTheory]] = {
     "chgnet": _chgnet,
     "chgnet-r2scan": lambda: replace(
         _chgnet("r2scan"), name="chgnet-r2scan", error_source="taken to be that of chgnet-0.3.0; not measured"
     ),
+    "lennard-jones": _lennard_jones,
     "mace": _mace,
     "sevennet": _sevennet,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from pymatgen.core import Lattice, Structure
 from dft.engines import meter_reading
 from dft.guards import why_rejected
 from dft.levels import LevelOfTheory
-from dft.probes.base import ProbeStructure
+from dft.probes.base import ProbeStructure, unpacked
 
 #: Å³/eV: compressibility that turns the pressure of a single point into a first step in volume (about 35 GPa).
 SOFTNESS = 4.5
@@ -109,29 +110,31 @@ class ScreeningMaker(Maker):
         return {"rounds": rounds, **{key: getattr(self, key) for key in ("full_cell", "n_final", "n_survivors")}}
 
     @job
-    def make(self, probes: list[ProbeStructure]) -> dict[str, Any]:
+    def make(self, probes: list[ProbeStructure] | str) -> dict[str, Any]:
         """Screen the candidates of one composition.
 
         Args:
-            probes: Candidate structures, all of one composition.
+            probes: Candidate structures, all of one composition; or the same, `dft.probes.base.packed`.
 
         Returns:
             Plain values: state (done, unconverged, failed, rejected), reason, energy_per_atom (eV/atom, None unless
             done), n_atoms, structure (pymatgen dictionary), generator, max_force (eV/Å), force_calls, force_seconds,
-            n_structures, level, survivors (the lowest few: structure, generator, energy_per_atom), and trail: per
-            candidate its generator, the stage it reached, its energy there (eV/atom), state (outranked if others were
-            lower) and reason.
+            wall_s and cpu_s (seconds), n_structures, level, survivors (the lowest few: structure, generator,
+            energy_per_atom), and trail: per candidate its generator, the stage it reached, its energy there (eV/atom),
+            state (outranked if others were lower) and reason.
 
         Raises:
             ValueError: If there is no candidate or they differ in composition.
         """
+        probes = unpacked(probes)
         formulas = {probe.structure.composition.reduced_formula for probe in probes}
         if len(formulas) != 1:
             raise ValueError(f"screening takes structures of one composition, not of {sorted(formulas) or 'none'}")
-        before = self._reading()
+        before, wall, cpu = self._reading(), time.perf_counter(), time.process_time()
         candidates = [Candidate(probe.generator, probe.structure, probe.structure) for probe in probes]
         finished = self._funnel(candidates)
-        return {**self._output(candidates, finished), **self._cost(before)}
+        took = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+        return {**self._output(candidates, finished), **self._cost(before), **took}
 
     def _funnel(self, candidates: list[Candidate]) -> list[Candidate]:
         for candidate in candidates:

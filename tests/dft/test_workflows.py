@@ -174,3 +174,12 @@ def test_finished_structure_has_the_energy_that_is_told(lithium_chloride):
     again = level("chgnet").static_maker()._run_ase_safe(Structure.from_dict(lithium_chloride["structure"]))
     energy = again.trajectory.frame_properties[-1]["energy"] / lithium_chloride["n_atoms"]
     assert energy == pytest.approx(lithium_chloride["energy_per_atom"], abs=1e-4)
+
+
+def test_structures_packed_as_a_text_are_the_structures():
+    from dft.probes.base import packed, unpacked
+
+    structure = Structure(Lattice.cubic(5.1), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    probes = [ProbeStructure(structure, "rock salt"), ProbeStructure(structure * (2, 1, 1), "twice")]
+    assert unpacked(packed([probe.as_dict() for probe in probes])) == probes
+    assert unpacked(probes) is probes

@@ -1,0 +1,71 @@
+"""What is to be computed, what came of it, and what an executor is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one task; the defaults describe one that failed.
+
+    Attributes:
+        key: What the task was called.
+        value: What it returned, or none.
+        reason: Why it failed, in one line; empty if it did not.
+        blameless: The machine failed the task (a full disk, say): it is as if it had not been tried.
+    """
+
+    key: str
+    value: Any = None
+    reason: str = "did not run"
+    blameless: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function of a module, called in a worker with arguments that can be pickled."""
+
+    key: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class FlowTask(Task):
+    """A Task that is a Flow: what an executor needs to run it somewhere else than in a worker of its own.
+
+    Attributes:
+        maker: A jobflow Maker.
+        inputs: What its `make` is called with, as plain values.
+        output: File that takes the output where the Flow runs on this machine.
+        name: For people, such as ``Li-Sn-S-Cl Li3SnS3Cl chgnet relax``.
+        category: Which workers take it: screen or dft.
+        phase_field: What it is for.
+        cycle: What it is for.
+        package: The package that computes it; a worker needs the very version that is installed here.
+        due: Time (seconds since the epoch) after which it is given up; none to wait as long as it takes.
+    """
+
+    maker: Any = None
+    inputs: tuple[Any, ...] = ()
+    output: Path = Path()
+    name: str = ""
+    category: str = "screen"
+    phase_field: str = ""
+    cycle: int = 0
+    package: str = ""
+    due: float | None = None
+
+
+class Executor(Protocol):
+    """Where tasks run."""
+
+    def warm_up(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Let workers load what their tasks will need, and do not wait for it."""
+
+    def run(self, tasks: Iterable[Task], started: Callable[[str], None] = ...) -> Iterator[Outcome]:
+        """Run tasks and give their outcomes as they end; `started` is told the key of each that begins."""
