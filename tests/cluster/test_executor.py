@@ -1,0 +1,298 @@
+"""Flows through a real LaunchPad and JobStore, and back as outcomes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dft.cluster import StillOpen, TakenBack
+from dft.cluster.connections import connect
+from dft.cluster.executor import FireWorksExecutor
+from dft.cluster.healing import HealSettings, heal
+from dft.cluster.overview import overview, take_back
+from dft.cluster.submission import Tag, insert, repair, submitted, workflow_of
+from dft.execute import FlowTask, LocalExecutor
+from tests.cluster.harness import Site, wait_for
+from tests.cluster.large import FailingMaker, FlowMaker, LargeMaker, SlowMaker
+
+pytestmark = pytest.mark.cluster
+
+TAG = Tag("campaign-1", "first")
+
+
+@pytest.fixture
+def site(mongo, tmp_path, monkeypatch):
+    site = Site(tmp_path, mongo)
+    site.configure()
+    monkeypatch.chdir(tmp_path)  # outputs are kept there
+    monkeypatch.setattr("fireworks.fw_config.LAUNCHPAD_LOC", str(site.config / "my_launchpad.yaml"))
+    monkeypatch.setattr("jobflow.SETTINGS.JOB_STORE", mongo.job_store())
+    monkeypatch.setattr("jobflow.SETTINGS.CONFIG_FILE", str(site.config / "jobflow.yaml"))
+    yield site
+    site.close()
+
+
+def task(key, maker, inputs=(("x",),), **facts):
+    return FlowTask(
+        key, print, maker=maker, inputs=inputs, output=Path(f"outputs/{key}.json"), name=f"test {key}", **facts
+    )
+
+
+def executor(cluster, tag=TAG, wait=False, **settings):
+    return FireWorksExecutor(cluster, tag, LocalExecutor(1), HealSettings(**settings), wait=wait, sleep=lambda s: None)
+
+
+def submit(cluster, tasks, tag=TAG, **settings):
+    started = []
+    with pytest.raises(StillOpen):
+        list(executor(cluster, tag, **settings).run(tasks, started.append))
+    return started
+
+
+def work(site, monkeypatch, n=0):
+    """Be a worker until nothing is left."""
+    from fireworks import FWorker
+    from fireworks.core.rocket_launcher import rapidfire
+
+    folder = site.folder / "launches"
+    folder.mkdir(exist_ok=True)
+    before = os.getcwd()
+    try:
+        rapidfire(site.mongo.launchpad(), FWorker(), str(folder), nlaunches=n, sleep_time=1, strm_lvl="ERROR")
+    finally:
+        os.chdir(before)
+
+
+def states(cluster):
+    return sorted(document["state"] for document in cluster.find("fireworks", {}, "state"))
+
+
+def test_what_is_submitted_twice_is_there_once_and_what_is_stored_is_not_submitted(site, monkeypatch):
+    cluster = connect()
+    tasks = [task(f"hash-{n}", FlowMaker(), ((float(n),),)) for n in range(3)]
+    assert submit(cluster, tasks) == ["hash-0", "hash-1", "hash-2"]
+    assert submit(cluster, tasks) == []
+    assert len(cluster.find("workflows", {}, "name")) == 3
+    work(site, monkeypatch)
+    outcomes = {o.key: o for o in executor(cluster).run(tasks)}
+    assert {key: o.value["energy_per_atom"] for key, o in outcomes.items()} == {
+        f"hash-{n}": -float(n) for n in range(3)
+    }
+    again = list(executor(cluster, Tag("campaign-2", "second")).run(tasks))
+    assert [outcome.reason for outcome in again] == ["", "", ""]
+    assert len(cluster.find("workflows", {}, "name")) == 3
+
+
+def test_facts_stand_in_the_spec_and_no_password_anywhere(site):
+    cluster = connect()
+    submit(cluster, [task("aa", FlowMaker(), ((1.0,),), phase_field="Li-Sn-S-Cl", cycle=2, category="dft")])
+    documents = list(cluster.launchpad.fireworks.find())
+    for document in documents:
+        facts = document["spec"]["phaseloop"]
+        assert (facts["hash"], facts["campaign"], facts["cycle"], facts["phase_field"]) == (
+            "aa",
+            TAG.campaign,
+            2,
+            "Li-Sn-S-Cl",
+        )
+        assert document["spec"]["_category"] == "dft"
+        assert document["name"].startswith("test aa: ")
+    assert site.mongo.password not in str(documents) + str(list(cluster.launchpad.workflows.find()))
+
+
+@pytest.mark.parametrize("killed_after", ["_insert_missing-1", "_insert_missing-2"], ids=["fireworks", "workflows"])
+def test_a_kill_inside_a_submission_is_repaired(site, monkeypatch, killed_after):
+    import dft.cluster.submission as module
+
+    class Killed(BaseException):
+        pass
+
+    cluster, count, original = connect(), 0, module._insert_missing
+
+    def insert_then_die(*arguments):
+        nonlocal count
+        count += 1
+        original(*arguments)
+        if killed_after.endswith(str(count)):
+            raise Killed
+
+    monkeypatch.setattr(module, "_insert_missing", insert_then_die)
+    with pytest.raises(Killed):
+        insert(cluster, [workflow_of(task("aa", FlowMaker(), ((1.0,),)), TAG)])
+    monkeypatch.setattr(module, "_insert_missing", original)
+    assert not cluster.launchpad.run_exists()
+    submit(cluster, [task("aa", FlowMaker(), ((1.0,),))])
+    assert states(cluster) == ["READY", "READY", "WAITING"]
+    assert len(cluster.find("workflows", {}, "name")) == 1
+
+
+def test_a_failure_is_run_again_as_often_as_allowed_and_then_has_its_reason(site, monkeypatch):
+    cluster, tasks = connect(), [task("aa", FailingMaker()), task("bb", FailingMaker(message="unheard of"))]
+    submit(cluster, tasks, retries=1)
+    work(site, monkeypatch)
+    submit(cluster, tasks, retries=1)  # both are put back
+    assert states(cluster) == ["READY", "READY"]
+    work(site, monkeypatch)
+    outcomes = {o.key: o for o in executor(cluster, retries=1).run(tasks)}
+    assert outcomes["aa"].value is None
+    assert outcomes["aa"].reason.startswith("out of memory: RuntimeError: out of memory (")
+    assert outcomes["bb"].reason.startswith("error: RuntimeError: unheard of (")
+    assert str(site.folder / "launches" / "launcher_") in outcomes["aa"].reason
+    found = overview(cluster, TAG.campaign)
+    assert found["states"] == {"FIZZLED": 2}
+    assert len(found["failures"]) == 2
+
+
+def test_an_input_error_is_given_up_at_once(site, monkeypatch):
+    cluster = connect()
+    submit(cluster, [task("aa", FailingMaker(message="ValueError: no such functional"))])
+    work(site, monkeypatch)
+    (failure,) = heal(cluster, TAG.campaign, HealSettings())
+    assert (failure.kind, failure.again) == ("input error", False)
+
+
+def test_more_time_is_asked_for_after_a_wall_time_kill(site, monkeypatch):
+    cluster, tasks = connect(), [task("aa", FailingMaker(message="CANCELLED DUE TO TIME LIMIT"))]
+    submit(cluster, tasks, walltime=1.0)
+    work(site, monkeypatch)
+    submit(cluster, tasks, walltime=1.0)
+    (document,) = cluster.find("fireworks", {}, "spec._queueadapter")
+    assert document["spec"]["_queueadapter"]["walltime"] == "02:00:00"
+
+
+def test_an_output_larger_than_a_document_comes_back_without_its_trajectory(site, monkeypatch):
+    site.mongo.job_store()
+    from jobflow import SETTINGS
+
+    SETTINGS.JOB_STORE.additional_stores.clear()
+    cluster, tasks = connect(), [task("aa", LargeMaker())]
+    submit(cluster, tasks)
+    work(site, monkeypatch)
+    (outcome,) = executor(cluster).run(tasks)
+    assert outcome.value["energy_per_atom"] == -1.0
+    assert Path(outcome.value["trajectory"]["file"]).is_file()
+
+
+def test_a_result_that_names_a_foreign_class_is_refused(site, monkeypatch):
+    cluster, tasks = connect(), [task("aa", SlowMaker(folder=str(site.folder), seconds=0))]
+    submit(cluster, tasks)
+    work(site, monkeypatch)
+    evil = {"@module": "os", "@class": "system", "command": "touch pwned"}
+    cluster.store.docs_store._collection.update_one({"uuid": "aa"}, {"$set": {"output.structure": evil}})
+    (outcome,) = executor(cluster).run(tasks)
+    assert "names os.system" in outcome.reason
+
+
+def test_a_run_whose_output_is_stored_is_not_computed_again(site, monkeypatch):
+    cluster, tasks = connect(), [task("aa", SlowMaker(folder=str(site.folder), seconds=0))]
+    submit(cluster, tasks)
+    work(site, monkeypatch)
+    (document,) = cluster.find("fireworks", {}, "fw_id")
+    cluster.launchpad.rerun_fw(document["fw_id"])
+    work(site, monkeypatch)
+    assert (site.folder / "computed-x").read_text() == "x"
+    assert [outcome.reason for outcome in executor(cluster).run(tasks)] == [""]
+
+
+def test_cancelling_touches_no_other_campaign(site, monkeypatch):
+    cluster, other = connect(), Tag("campaign-2", "second")
+    tasks = [task(f"a{n}", SlowMaker(folder=str(site.folder), seconds=0)) for n in range(2)]
+    submit(cluster, tasks)
+    submit(cluster, [task("b", SlowMaker(folder=str(site.folder), seconds=0))], other)
+    assert take_back(cluster, TAG.campaign) == {"waiting": 2, "queued": 0, "ended": 0, "left running": 0}
+    assert states(cluster) == ["DEFUSED", "DEFUSED", "READY"]
+    assert submit(cluster, tasks) == ["a0", "a1"]  # anew
+    work(site, monkeypatch)
+    assert len(list(executor(cluster).run(tasks))) == 2
+
+
+def test_what_is_cancelled_while_its_campaign_waits_ends_the_wait(site):
+    cluster, tasks = connect(), [task("aa", SlowMaker(folder=str(site.folder)))]
+    submit(cluster, tasks)
+    take_back(cluster, TAG.campaign)
+    waiting = executor(cluster, wait=True)
+    with pytest.raises(StillOpen):
+        list(executor(cluster).run(tasks))
+    waiting.sleep = lambda seconds: take_back(cluster, TAG.campaign)
+    with pytest.raises(TakenBack, match="1 calculations were taken off"):
+        list(waiting.run(tasks))
+
+
+def test_another_campaigns_calculation_is_waited_for_and_submitted_if_it_is_taken_back(site, monkeypatch):
+    cluster, other = connect(), Tag("campaign-2", "second")
+    tasks = [task("aa", SlowMaker(folder=str(site.folder), seconds=0))]
+    submit(cluster, tasks)
+    assert submit(cluster, tasks, other) == []
+    take_back(cluster, TAG.campaign)
+    assert submit(cluster, tasks, other) == ["aa"]
+    work(site, monkeypatch)
+    assert [outcome.reason for outcome in executor(cluster, other).run(tasks)] == [""]
+    assert (site.folder / "computed-x").read_text() == "x"
+
+
+def test_what_is_not_finished_by_the_deadline_is_given_up(site):
+    cluster = connect()
+    tasks = [task("aa", SlowMaker(folder=str(site.folder)), due=1.0)]
+    (outcome,) = executor(cluster, wait=True).run(tasks)
+    assert "deadline" in outcome.reason
+    assert states(cluster) == ["DEFUSED"]
+
+
+def test_a_killed_worker_is_found_and_its_run_made_again(site, monkeypatch):
+    cluster, tasks = connect(), [task("aa", SlowMaker(folder=str(site.folder), seconds=60))]
+    submit(cluster, tasks)
+    worker = site.worker()
+    wait_for(lambda: (site.folder / "begun-x").exists(), what="the calculation to begin")
+    site.close()
+    submit(cluster, tasks)
+    assert states(cluster) == ["READY"]
+    (document,) = cluster.find("fireworks", {}, "spec.phaseloop.failed")
+    assert len(document["spec"]["phaseloop"]["failed"]) == 1
+    assert worker.poll() is not None
+
+
+@pytest.mark.slow
+def test_a_queue_job_that_is_cancelled_and_one_whose_time_is_up(site, slurm):
+    cluster, tasks = connect(), [task("aa", SlowMaker(folder=str(site.folder), seconds=600))]
+    settings = {"walltime": 1 / 60, "retries": 2}
+    submit(cluster, tasks, **settings)
+    for begun, end in (("x", slurm.cancel), ("xx", lambda job: None)):
+        site.command_of("qlaunch", "-r", "rapidfire", "--nlaunches", "1")
+        wait_for(lambda begun=begun: read(site.folder / "begun-x") == begun, what="the calculation to begin")
+        (job,) = slurm.jobs()
+        end(job)
+        wait_for(lambda: slurm.jobs() == [], 200, "the queue job to end")
+        submit(cluster, tasks, **settings)
+        assert states(cluster) == ["READY"]
+    (document,) = cluster.find("fireworks", {}, "spec")
+    assert document["spec"]["_queueadapter"]["walltime"] == "00:02:00"
+    assert [each["kind"] for each in document["spec"]["phaseloop"]["failed"]] == ["lost", "wall time"]
+
+
+def read(path):
+    return path.read_text() if path.exists() else ""
+
+
+def test_a_file_that_others_can_read_is_no_place_for_a_password(site):
+    path = site.config / "my_launchpad.yaml"
+    path.chmod(0o644)
+    with pytest.raises(ValueError, match=r"my_launchpad.yaml holds a password and can be read by others: chmod 600"):
+        connect()
+
+
+def test_a_wrong_password_is_told_without_it(site):
+    path = site.config / "my_launchpad.yaml"
+    path.write_text(path.read_text().replace(site.mongo.password, "guessed-password"))
+    with pytest.raises(ValueError, match="cannot be used: Authentication failed") as error:
+        connect()
+    assert "guessed-password" not in str(error.value)
+    assert site.mongo.password not in str(error.value)
+
+
+def test_repair_leaves_others_alone(site):
+    cluster = connect()
+    submit(cluster, [task("aa", FlowMaker(), ((1.0,),))])
+    repair(cluster, "campaign-2")
+    repair(cluster, TAG.campaign)
+    assert states(cluster) == ["READY", "READY", "WAITING"]
+    assert submitted(cluster, TAG.campaign, ["aa"])["aa"].state == "OPEN"
