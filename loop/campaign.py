@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,12 @@ class Campaign:
     def complete_cycle(self, number: int) -> None:
         """Record that a cycle is completed."""
         self.database.write(("UPDATE cycles SET state = 'completed', finished = ? WHERE number = ?", (now(), number)))
+
+    def due(self, number: int) -> float | None:
+        """When a cycle's calculations are given up, seconds since the epoch; none without `execution.deadline`."""
+        hours = self.settings.execution.deadline
+        rows = self.database.query("SELECT started FROM cycles WHERE number = ?", (number,))
+        return datetime.fromisoformat(rows[0]["started"]).timestamp() + 3600 * hours if rows and hours else None
 
     def seconds(self, number: int) -> dict[str, float]:
         """Wall seconds of a cycle by stage, so far."""

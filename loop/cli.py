@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import typer
 
-from loop.commands import on_campaigns, on_tables
+from loop.commands import on_campaigns, on_cluster, on_tables
 from loop.errors import RunError, UserError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": on_campaigns.init,
     "run": on_campaigns.run,
     "status": on_campaigns.status,
+    "heal": on_cluster.heal,
+    "cancel": on_cluster.cancel,
     "review": on_campaigns.review,
     "explore": on_campaigns.explore,
     "report": on_campaigns.report,

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dft.execute import LocalExecutor
+from dft.execute import Executor
 from loop.acquisition import choose_fields, verdict_log_odds
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError, Waiting
+from loop.executors import open_executor
 from loop.exploration import Exploration, Show
 from loop.feedback import left_out, training_fields
 from loop.ladder import checked_ladder
@@ -42,7 +43,7 @@ class Cycle:
 
     campaign: Campaign
     number: int
-    executor: LocalExecutor
+    executor: Executor
     show: Show
 
     def run(self) -> None:
@@ -168,16 +169,19 @@ class Cycle:
             )
 
 
-def run_campaign(campaign: Campaign, cycles: int, show: Show, write_report: Callable[[Campaign], object]) -> int:
+def run_campaign(
+    campaign: Campaign, cycles: int, show: Show, write_report: Callable[[Campaign], object], detach: bool = False
+) -> int:
     """Bring a campaign to `cycles` completed cycles in total, with a report after each.
+
+    With `detach` nobody waits for calculations on a cluster: the run ends with `Waiting` when they are submitted.
 
     Returns:
         How many cycles were made now.
     """
     screening = checked_ladder(campaign, campaign.settings.candidates.elements)[0]
     first = campaign.completed_cycles() + 1
-    workers = campaign.settings.execution.workers
-    with LocalExecutor(workers, log=campaign.folder / "workers.log") as executor:
+    with open_executor(campaign, show, cycles, detach) as executor:
         executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
         for number in range(first, cycles + 1):
             if stopped := budget_spent(campaign):

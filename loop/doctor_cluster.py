@@ -52,7 +52,7 @@ def _launchpad_findings() -> Iterator[Finding]:
     yield from _kept_secret(path)
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        options = {"serverSelectionTimeoutMS": PATIENCE, **(settings.get("mongoclient_kwargs") or {})}
+        options = {**(settings.get("mongoclient_kwargs") or {}), "serverSelectionTimeoutMS": PATIENCE}
         launchpad = LaunchPad.from_dict(
             {**settings, "mongoclient_kwargs": options, "strm_lvl": "CRITICAL", "logdir": None}
         )

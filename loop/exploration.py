@@ -16,7 +16,7 @@ from pymatgen.core import Composition
 from dft.competing import OFFLINE_SOURCE
 from dft.compositions import neutral_compositions
 from dft.databases import KnownPhases, from_folder, from_materials_project
-from dft.execute import LocalExecutor, Outcome, Task
+from dft.execute import Executor, Outcome, Task
 from dft.probes import ProbeSettings, ProbeStructure
 from dft.section import in_section
 from dft.workflows import structure_hash
@@ -30,7 +30,7 @@ from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases
 from loop.ladder_settings import section_of
 from loop.records import CalculationRecord, Role
 from loop.report.live import Event
-from loop.tasks import build, expected_cost, screen, structures_of
+from loop.tasks import build, expected_cost, flow_task, structures_of
 from vae import PhaseField
 from vae.datasets import known_formulas
 
@@ -55,7 +55,7 @@ class Exploration:
     campaign: Campaign
     cycle: int
     phase_field: PhaseField
-    executor: LocalExecutor
+    executor: Executor
     show: Show
     stopped: str = ""
 
@@ -203,7 +203,8 @@ class Exploration:
         todo = {c.hash: c for c in sorted(open_, key=expected_cost, reverse=True)}
         if not todo:
             return
-        tasks = [Task(c.hash, screen, (rung.maker, c.probes, str(self._output(c.hash)))) for c in todo.values()]
+        due = self.campaign.due(self.cycle)
+        tasks = [flow_task(c, rung, self._output(c.hash), self.name, self.cycle, due) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
         self.show(Event("stage", phase_field=self.name, text=f"computing at {rung.level.name}"))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from dft.competing import parse_formula
-from dft.execute import LocalExecutor
 from loop.campaign import Campaign
 from loop.errors import UserError
+from loop.executors import open_executor
 from loop.exploration import Exploration, Show
 from loop.ladder import checked_ladder
 from loop.report.live import Event
@@ -40,7 +40,7 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
     campaign.begin_cycle(1)
     if not states:
         campaign.record_proposals(1, {str(phase_field): "asked for by name"})
-    with LocalExecutor(campaign.settings.execution.workers, log=campaign.folder / "workers.log") as executor:
+    with open_executor(campaign, show) as executor:
         Exploration(campaign, 1, phase_field, executor, show).run(asked_for)
     campaign.complete_cycle(1)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loop.campaign import Campaign
 from loop.config import Settings, load_settings
+from loop.database import to_json
 from loop.errors import RunError, UserError, Waiting
 from loop.report.live import Display, Event, Mode, open_display
 
@@ -18,7 +19,14 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def run_in_folder(
-    folder: Path, config: Path | None, cycles: int | None, *, accept_changes: bool = False, display: Mode = "auto"
+    folder: Path,
+    config: Path | None,
+    cycles: int | None,
+    *,
+    accept_changes: bool = False,
+    executor: str | None = None,
+    detach: bool = False,
+    display: Mode = "auto",
 ) -> None:
     """Bring the campaign in `folder` to `cycles` completed cycles in total.
 
@@ -27,16 +35,20 @@ def run_in_folder(
         config: Configuration; none for the folder's own campaign.yaml, else what it was begun with, else the defaults.
         cycles: None for the number in the configuration.
         accept_changes: Go on under settings that change results.
+        executor: Where calculations run; none for what the settings say.
+        detach: Return when the calculations are on the cluster.
         display: How progress is shown.
     """
     settings = _settings(folder, config)
     _interruptible()
+    os.umask(os.umask(0) | 0o002)  # nothing of a campaign is for everybody to change
     with Campaign.drive(folder, settings, accept_changes) as campaign, _logging_to(folder / "loop.log"):
+        _use_executor(campaign, executor)
         wanted = cycles or campaign.settings.cycles
         page = folder / "report" / "index.html"
         with open_display(display, wanted) as show:
             try:
-                made = _run(campaign, wanted, show)
+                made = _run(campaign, wanted, show, detach)
             except Waiting as waiting:
                 show(Event("message", text=str(waiting)))
                 return
@@ -69,16 +81,30 @@ def explore_in_folder(
     formulas = read_compositions(compositions, phase_field) if compositions else []
     settings = _settings(folder, config)
     _interruptible()
+    os.umask(os.umask(0) | 0o002)
     with (
         Campaign.drive(folder, settings) as campaign,
         _logging_to(folder / "loop.log"),
         _failures_told(campaign),
         open_display(display) as show,
     ):
-        explore_field(campaign, phase_field, formulas, show)
+        try:
+            explore_field(campaign, phase_field, formulas, show)
+        except Waiting as waiting:
+            show(Event("message", text=str(waiting)))
+            return
         page = write_report(campaign)
         campaign.database.set_meta(reported=str(campaign.completed_cycles()))
         show(Event("message", text=f"open {page}"))
+
+
+def _use_executor(campaign: Campaign, executor: str | None) -> None:
+    """Let a command's own word on where calculations run hold for this campaign from now on."""
+    if executor is None:
+        return
+    execution = campaign.settings.execution.model_copy(update={"executor": executor})
+    campaign.settings = campaign.settings.model_copy(update={"execution": execution})
+    campaign.database.set_meta(settings=to_json(campaign.settings.plain()))
 
 
 def _interruptible() -> None:
@@ -107,7 +133,7 @@ def _settings(folder: Path, config: Path | None) -> Settings | None:
     return load_settings(own) if own.exists() else None
 
 
-def _run(campaign: Campaign, cycles: int, show: Display) -> int:
+def _run(campaign: Campaign, cycles: int, show: Display, detach: bool) -> int:
     done = campaign.completed_cycles()
     if done >= cycles and campaign.database.meta("reported") == str(done):
         return 0
@@ -118,7 +144,7 @@ def _run(campaign: Campaign, cycles: int, show: Display) -> int:
             return 0
         from loop.cycle import run_campaign
 
-        return run_campaign(campaign, cycles, show, _report)
+        return run_campaign(campaign, cycles, show, _report, detach)
 
 
 @contextmanager

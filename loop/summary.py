@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from loop.campaign import Campaign
+from loop.errors import UserError
 from loop.levels_of_field import AT, levels_of
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
 
@@ -66,6 +67,21 @@ def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str,
     common = {"phase_field": name, "cycle": cycle, "verdict": known.get("verdict", "open"), "competing_source": source}
     lower = tuple(FieldRecord(**common, **level.columns, error_band=level.error_band) for level in below)
     return FieldRecord(**{"error_band": top.error_band, **top.columns, **known}, lower=lower)
+
+
+def on_launchpad(campaign: Campaign) -> dict[str, Any] | None:
+    """What the LaunchPad knows of a campaign; none if it has nothing there, a key `problem` if it cannot be asked."""
+    from loop.executors import connected, tag_of
+
+    tag = tag_of(campaign)
+    if tag is None:
+        return None
+    from dft.cluster.overview import overview
+
+    try:
+        return overview(connected(lambda text: None, patience=10.0), tag.campaign)
+    except (UserError, ConnectionError) as error:
+        return {"problem": str(error)}
 
 
 def status(campaign: Campaign) -> dict[str, Any]:

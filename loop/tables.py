@@ -33,6 +33,43 @@ def print_status(facts: dict[str, Any]) -> None:
         table.add_row(str(row["cycle"]), row["phase_field"], row["verdict"], row["best_composition"] or "", energy)
     if facts["fields"]:
         console.print(table)
+    if "launchpad" in facts:
+        _print_launchpad(console, facts["launchpad"])
+
+
+def _print_launchpad(console: Console, facts: dict[str, Any]) -> None:
+    """Fireworks by state, field and category, those that run, those that come next, and why others failed."""
+    if "problem" in facts:
+        console.print(f"LaunchPad: {facts['problem']}", markup=False, soft_wrap=True)
+        return
+    total = _counts(facts["states"])
+    console.print(f"LaunchPad: {total}; {facts['core_hours']:.2f} core-hours", markup=False)
+    for what, states in (*facts["categories"].items(), *facts["fields"].items()):
+        console.print(f"  {what}: {_counts(states)}", markup=False)
+    for run in facts["running"]:
+        where = f"{run['host']}:{run['folder']}"
+        console.print(
+            f"  running for {_duration(run['seconds'])}: {run['name']} ({where})", markup=False, soft_wrap=True
+        )
+    if facts["next"]:
+        console.print(f"  next: {', '.join(facts['next'])}", markup=False, soft_wrap=True)
+    for failure in facts["failures"]:
+        text = f"  failed: {failure['name']}: {failure['reason']} ({failure['folder']})"
+        console.print(text, markup=False, soft_wrap=True)
+
+
+def _counts(states: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state.lower()}" for state, count in sorted(states.items())) or "none"
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def print_diagnostics(diagnostics: dict[str, Any]) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobflow import Maker
 from pymatgen.core import Composition, Structure
 
 from dft.competing import build_competing
-from dft.execute import run_flow
+from dft.execute import FlowTask, run_flow
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
+from dft.probes.base import packed
 from loop.calculation_log import Calculation
 from loop.records import Role
+
+if TYPE_CHECKING:
+    from loop.ladder import Rung
 
 
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
@@ -27,6 +31,27 @@ def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[
 def screen(maker: Maker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
     """Run the Flow of one composition, at any level of theory."""
     return run_flow(maker, (structures_of(probes),), Path(output))
+
+
+def flow_task(
+    calculation: Calculation, rung: Rung, output: Path, phase_field: str, cycle: int, due: float | None
+) -> FlowTask:
+    """A calculation at one level of theory, with what it takes to run it somewhere else than on this machine."""
+    probes = calculation.probes
+    return FlowTask(
+        calculation.hash,
+        screen,
+        (rung.maker, probes, str(output)),
+        maker=rung.maker,
+        inputs=(packed(probes) if rung.is_force_field else structures_of(probes),),
+        output=output,
+        name=f"{phase_field} {calculation.composition} {rung.level.name}",
+        category="screen" if rung.is_force_field else "dft",
+        phase_field=phase_field,
+        cycle=cycle,
+        package=rung.level.package,
+        due=due,
+    )
 
 
 def load_engine(maker: Any) -> None:

@@ -69,13 +69,29 @@ def run(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although settings that change results have changed.")
     ] = False,
+    executor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="local or fireworks; default: execution.executor.")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With fireworks: return when all is submitted; run again to go on.")
+    ] = False,
     quiet: QuietOption = False,
     json_log: JsonLogOption = False,
 ) -> None:
     """Run the loop until the campaign has N completed cycles; run again to go on after any interruption."""
     from loop.running import run_in_folder
 
-    run_in_folder(folder, config, cycles, accept_changes=accept_changes, display=_display(quiet, json_log))
+    if executor not in (None, "local", "fireworks"):
+        raise UserError(f"--executor {executor!r} is unknown, choose from ['local', 'fireworks']")
+    run_in_folder(
+        folder,
+        config,
+        cycles,
+        accept_changes=accept_changes,
+        executor=executor,
+        detach=detach,
+        display=_display(quiet, json_log),
+    )
 
 
 def explore(
@@ -99,10 +115,14 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the cycles, fields and calculations of a campaign, and what they cost so far."""
+    from loop.summary import on_launchpad
     from loop.summary import status as campaign_status
 
     with opened(folder) as campaign:
         facts = campaign_status(campaign)
+        launchpad = on_launchpad(campaign)
+    if launchpad is not None:
+        facts["launchpad"] = launchpad
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
