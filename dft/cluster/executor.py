@@ -144,7 +144,7 @@ class FireWorksExecutor:
             began, before = time.monotonic(), len(self._open)
             tick = self._find_lost()
             for each, document in self._ended():
-                if document is None and each.state == "DEFUSED":
+                if document is None and (each.state == "DEFUSED" or not each.own):
                     taken_back += self._is_taken_back(each, started)
                 elif (outcome := self._outcome(each, document, tick)) is not None:
                     del self._open[each.key]
@@ -171,7 +171,7 @@ class FireWorksExecutor:
             self._mark_collected(states[key] for key in chunk if key not in self._open)
 
     def _is_taken_back(self, each: Submitted, started: Callable[[str], None]) -> bool:
-        """Whether our own calculation was cancelled; one of another campaign's is then submitted by us."""
+        """Whether our own calculation was cancelled; what another campaign gave up is then submitted by us."""
         waited_for = self._open.pop(each.key)
         if waited_for.task is not None:
             self._submit([waited_for.task], started)

@@ -230,6 +230,19 @@ def test_another_campaigns_calculation_is_waited_for_and_submitted_if_it_is_take
     assert (site.folder / "computed-x").read_text() == "x"
 
 
+def test_what_fails_in_another_campaign_is_left_to_it_and_computed_by_us(site, monkeypatch):
+    cluster, other, tasks = connect(), Tag("campaign-2", "second"), [task("aa", FailingMaker())]
+    submit(cluster, tasks)
+    waiting = executor(cluster, other, wait=True, retries=0)
+    waiting.sleep = lambda seconds: work(site, monkeypatch)
+    (outcome,) = waiting.run(tasks)
+    assert outcome.reason.startswith("out of memory")
+    facts = {d["spec"]["phaseloop"]["campaign"]: d["spec"]["phaseloop"] for d in cluster.find("fireworks", {}, "spec")}
+    assert len(facts) == 2
+    assert "failed" not in facts[TAG.campaign]
+    assert len(facts[other.campaign]["failed"]) == 1
+
+
 def test_what_is_not_finished_by_the_deadline_is_given_up(site):
     cluster = connect()
     tasks = [task("aa", SlowMaker(folder=str(site.folder)), due=1.0)]
