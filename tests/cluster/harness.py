@@ -17,6 +17,9 @@ import yaml
 
 from tests.cluster.mongo import MongoServer
 
+#: Seconds that a test waits for anything: far more than it takes, for a machine that has other things to do.
+PATIENCE = 1200.0
+
 #: A campaign of one field with an engine that takes milliseconds.
 CAMPAIGN = """
 name: small salts
@@ -129,26 +132,6 @@ class Site:
         (folder / "known.csv").write_text("\n".join(["phase_field", *KNOWN]))
         return folder
 
-    def command(self, *arguments: object) -> list[str]:
-        """A command of the program."""
-        return [sys.executable, "-m", "loop.cli", *map(str, arguments)]
-
-    def loop(self, *arguments: object, code: int | None = 0, seconds: float = 600) -> subprocess.CompletedProcess:
-        """Run a command to its end."""
-        ended = subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=seconds,
-            check=False,
-        )
-        assert code is None or ended.returncode == code, (
-            f"{arguments}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
-        )
-        return ended
-
     def start(self, *command: str, name: str = "driver", **environment: str) -> subprocess.Popen:
         """Start a process in a group of its own, what it says in NAME.log."""
         folder = self.folder / name
@@ -193,7 +176,7 @@ def kill(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 300, what: str = "it") -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "it") -> Any:
     """Wait until something is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.harness import FOR_LENNARD_JONES, REAL, REPOSITORY, Site, kill, verdicts, wait_for
+from tests.cluster.harness import FOR_LENNARD_JONES, PATIENCE, REAL, REPOSITORY, Site, kill, verdicts, wait_for
 from tests.cluster.mongo import VARIABLE, MongoServer, mongo_python
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -63,7 +63,7 @@ class Drivers:
         wait_for(lambda: len(self._answers) > before, what="a driver")
         return self._answers[-1]
 
-    def run(self, *arguments, code=0, seconds=400):
+    def run(self, *arguments, code=0, seconds=PATIENCE):
         """A command to its end; what it said."""
         log = f"run-{time.monotonic_ns()}.log"
         pid = self.start(*arguments, log=log)
@@ -188,7 +188,7 @@ def test_workers_killed_inside_calculations(site, drivers, undisturbed, fresh):
         time.sleep(0.3)
         kill(worker)
     site.worker()
-    wait_for(lambda: pid in drivers.ended, 400, "the campaign")
+    wait_for(lambda: pid in drivers.ended, what="the campaign")
     assert_undisturbed(drivers, folder, undisturbed)
 
 
@@ -206,7 +206,7 @@ def test_a_worker_killed_inside_chgnet(site, drivers, fresh):
     wait_for(lambda: launchpad.launches.count_documents({"state": "RUNNING", "phaseloop.pid": {"$exists": True}}))
     kill(worker)
     site.worker()
-    wait_for(lambda: {pid, here} <= drivers.ended.keys(), 400, "the campaigns")
+    wait_for(lambda: {pid, here} <= drivers.ended.keys(), what="the campaigns")
     expected, found = (facts(drivers, folder) for folder in folders)
     assert found["calculations"] == expected["calculations"] == {"done": 9}
     assert verdicts(found) == verdicts(expected)
@@ -222,7 +222,7 @@ def test_the_database_away_for_half_a_minute(site, drivers, undisturbed, fresh):
     site.mongo.stop(kill=True)
     time.sleep(30)
     site.mongo.start()
-    wait_for(lambda: pid in drivers.ended, 400, "the campaign")
+    wait_for(lambda: pid in drivers.ended, what="the campaign")
     assert drivers.ended[pid] == 0, (site.folder / "away.log").read_text()[-2000:]
     assert_undisturbed(drivers, folder, undisturbed)
 
@@ -246,7 +246,7 @@ def test_a_second_driver_is_refused_and_two_campaigns_share_one_launchpad(site, 
     wait_for(lambda: (folders[0] / "campaign.db").exists())
     assert "is being driven by process" in drivers.run(*explore(folders[0]), code=2)
     site.worker()
-    wait_for(lambda: all(pid in drivers.ended for pid in pids), 400, "the campaigns")
+    wait_for(lambda: all(pid in drivers.ended for pid in pids), what="the campaigns")
     for folder in folders:
         found = facts(drivers, folder)
         assert verdicts(found) == verdicts(undisturbed)
@@ -266,7 +266,7 @@ def test_a_worker_with_an_older_project_refuses_by_name(site, drivers, undisturb
     assert "has phaseloop 0.0.9" in log.read_text()
     assert not completed_launches(site)
     site.worker()
-    wait_for(lambda: pid in drivers.ended, 400, "the campaign")
+    wait_for(lambda: pid in drivers.ended, what="the campaign")
     assert_undisturbed(drivers, folder, undisturbed)
 
 
@@ -313,7 +313,7 @@ def test_the_cluster_takes_the_next_steps_itself(site, drivers, undisturbed, fre
     text = drivers.run("run", "--dir", folder, "--cycles", 1)
     assert "the cluster takes the next step" in text
     site.worker()
-    wait_for(lambda: facts(drivers, folder)["cycles_completed"] == 1, 400, "the cycle")
+    wait_for(lambda: facts(drivers, folder)["cycles_completed"] == 1, what="the cycle")
     assert verdicts(facts(drivers, folder)) == verdicts(undisturbed)
 
 
