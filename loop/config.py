@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from loop.errors import UserError
+from loop.execution_settings import Execution
 from loop.ladder_settings import LadderSettings, check_levels
 from vae import ANIONS, PhaseField, enumerate_candidates
 
@@ -192,31 +193,6 @@ class Feedback(_Section):
     )
     positives_join_training: bool = Field(True, description="positive fields join the training set")
     filtered_leave_candidates: bool = Field(True, description="filtered fields leave the candidates")
-
-
-class Execution(_Section):
-    """Where the calculations run."""
-
-    workers: int | None = Field(None, ge=1, description="worker processes; null: as many as there are cores")
-    store: str | None = Field(
-        None, description="folder of raw outputs, may be shared by campaigns; null: in the campaign"
-    )
-    executor: Literal["local", "fireworks"] = Field(
-        "local", description="local: worker processes here; fireworks: a LaunchPad, its workers and a JobStore"
-    )
-    advance: Literal["here", "cluster"] = Field(
-        "here", description="with fireworks; cluster: a last Firework of each batch takes the next step of the campaign"
-    )
-    retries: int = Field(2, ge=0, description="with fireworks: how often a lost or failed calculation is run again")
-    deadline: float | None = Field(
-        None, gt=0, description="with fireworks: hours after which a cycle goes on without what is not finished"
-    )
-    lost_after: float = Field(
-        4.0, gt=0, description="with fireworks: hours without a sign of life after which a run counts as lost"
-    )
-    walltime: float | None = Field(
-        None, gt=0, description="with qlaunch -r: hours asked of the queue per calculation, doubled after a timeout"
-    )
 
 
 class Settings(_Section):

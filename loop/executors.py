@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from dft.execute import Executor, LocalExecutor, Outcome, Task
 from loop.campaign import Campaign
-from loop.config import Execution
 from loop.errors import RunError, UserError, Waiting
+from loop.execution_settings import Execution
 from loop.report.live import Event
 
 if TYPE_CHECKING:
