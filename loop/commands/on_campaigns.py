@@ -31,6 +31,7 @@ def init(
 ) -> None:
     """Write a commented campaign configuration, DIR/campaign.yaml."""
     from loop.config import Settings, commented_yaml
+    from loop.execution_settings import Execution
 
     target = folder / "campaign.yaml"
     if target.exists() and not force and cluster is None:
@@ -42,7 +43,8 @@ def init(
         return
     with writing(target):
         folder.mkdir(parents=True, exist_ok=True)
-        target.write_text(commented_yaml(Settings()), encoding="utf-8")
+        execution = Execution(executor="local" if cluster is None else "fireworks")
+        target.write_text(commented_yaml(Settings(execution=execution)), encoding="utf-8")
     typer.echo(f"wrote {target}; edit it, then: loop run --dir {folder}")
 
 

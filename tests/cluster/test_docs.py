@@ -13,8 +13,6 @@ from tests.cluster.slurm import Slurm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-pytest.importorskip("dft.cluster.executor")
-
 
 def commands(page: str) -> list[str]:
     """Its lines of code from the first that concerns the campaign to the last before everything is stopped."""

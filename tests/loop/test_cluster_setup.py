@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from loop.cluster_setup import QUEUES, cluster_files, write_cluster_files
+from loop.config import load_settings
 from loop.errors import UserError
 
 
@@ -130,6 +131,9 @@ def test_the_command_adds_them_to_a_campaign_that_is_there(tmp_path):
     again = init("--cluster", "pbs")
     assert (again.returncode, again.stdout) == (2, "")
     assert "my_launchpad.yaml exists already" in again.stderr
+    (tmp_path / "campaign.yaml").unlink()
+    assert init("--cluster", "pbs", "--force").returncode == 0
+    assert load_settings(tmp_path / "campaign.yaml").execution.executor == "fireworks"
 
 
 def test_unknown_queues_and_addresses_are_named(tmp_path):
