@@ -64,14 +64,13 @@ class Cp2kSettings:
 
     def maker(self) -> Maker:
         """atomate2 Maker of the calculation."""
-        from atomate2.cp2k.jobs import core
-
+        from dft import cp2k_jobs
         from dft.cp2k_inputs import CellOptInputs, RelaxInputs, StaticInputs
 
         kinds: dict[str, tuple[Any, Any]] = {
-            "cell": (CellOptInputs, core.CellOptMaker),
-            "positions": (RelaxInputs, core.RelaxMaker),
-            "none": (StaticInputs, core.StaticMaker),
+            "cell": (CellOptInputs, cp2k_jobs.CellOpt),
+            "positions": (RelaxInputs, cp2k_jobs.Relax),
+            "none": (StaticInputs, cp2k_jobs.Static),
         }
         inputs, maker = kinds[self.relax]
         own = {"basis": self.basis, "kpoint_density": self.kpoint_density}

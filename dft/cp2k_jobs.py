@@ -1,0 +1,68 @@
+"""atomate2's CP2K Makers, and what they need to read a run without spin polarisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atomate2.cp2k.jobs.base import BaseCp2kMaker, cp2k_job
+from atomate2.cp2k.jobs.core import CellOptMaker, RelaxMaker, StaticMaker
+from atomate2.cp2k.schemas.calculation import CalculationInput
+from jobflow import Response
+from pymatgen.core import Structure
+from pymatgen.io.cp2k.outputs import Cp2kOutput
+
+
+class _AnySpin:
+    """A Maker that reads runs with and without spin polarisation."""
+
+    @cp2k_job
+    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> Response:
+        """Run CP2K on a structure; the output is atomate2's task document."""
+        with restricted_runs_understood():
+            return BaseCp2kMaker.make.original(self, structure, prev_dir)
+
+
+@dataclass
+class Static(_AnySpin, StaticMaker):
+    """atomate2's Maker of a single point."""
+
+
+@dataclass
+class Relax(_AnySpin, RelaxMaker):
+    """atomate2's Maker of a relaxation of the positions."""
+
+
+@dataclass
+class CellOpt(_AnySpin, CellOptMaker):
+    """atomate2's Maker of a relaxation of cell and positions."""
+
+
+@contextmanager
+def restricted_runs_understood() -> Iterator[None]:
+    """Read the DFT section of a run without spin polarisation, for as long as this lasts.
+
+    atomate2 0.1.5 looks for the word UKS among values that it takes for text, and fails on the first number where the
+    word is not there (`CalculationInput.cleanup_dft`).
+    """
+    before = CalculationInput.__dict__["from_cp2k_output"]
+    CalculationInput.from_cp2k_output = classmethod(_read_input)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        CalculationInput.from_cp2k_output = before
+
+
+def _read_input(cls: Any, output: Cp2kOutput) -> CalculationInput:
+    dft = dict(output.data.get("dft") or {})
+    read = cls(
+        structure=output.initial_structure,
+        atomic_kind_info=output.data.get("atomic_kind_info"),
+        cp2k_input=output.input.as_dict(),
+        cp2k_global=output.data.get("global"),
+    )
+    read.dft = {**dft, "UKS": True} if "UKS" in [v for v in dft.values() if isinstance(v, str)] else dft
+    return read
