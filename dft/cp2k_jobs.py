@@ -13,7 +13,6 @@ from atomate2.cp2k.jobs.core import CellOptMaker, RelaxMaker, StaticMaker
 from atomate2.cp2k.schemas.calculation import CalculationInput
 from jobflow import Response
 from pymatgen.core import Structure
-from pymatgen.io.cp2k.outputs import Cp2kOutput
 
 
 class _AnySpin:
@@ -22,8 +21,9 @@ class _AnySpin:
     @cp2k_job
     def make(self, structure: Structure, prev_dir: str | Path | None = None) -> Response:
         """Run CP2K on a structure; the output is atomate2's task document."""
+        whole_job: Any = BaseCp2kMaker.make
         with restricted_runs_understood():
-            return BaseCp2kMaker.make.original(self, structure, prev_dir)
+            return whole_job.original(self, structure, prev_dir)
 
 
 @dataclass
@@ -48,15 +48,16 @@ def restricted_runs_understood() -> Iterator[None]:
     atomate2 0.1.5 looks for the word UKS among values that it takes for text, and fails on the first number where the
     word is not there (`CalculationInput.cleanup_dft`).
     """
-    before = CalculationInput.__dict__["from_cp2k_output"]
-    CalculationInput.from_cp2k_output = classmethod(_read_input)  # type: ignore[assignment]
+    schema: Any = CalculationInput
+    before = schema.__dict__["from_cp2k_output"]
+    schema.from_cp2k_output = classmethod(_read_input)
     try:
         yield
     finally:
-        CalculationInput.from_cp2k_output = before
+        schema.from_cp2k_output = before
 
 
-def _read_input(cls: Any, output: Cp2kOutput) -> CalculationInput:
+def _read_input(cls: Any, output: Any) -> CalculationInput:
     dft = dict(output.data.get("dft") or {})
     read = cls(
         structure=output.initial_structure,
