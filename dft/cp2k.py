@@ -43,7 +43,7 @@ class Cp2kSettings:
     relax: Literal["cell", "positions", "none"] = "cell"
     basis: str = "TZVP-MOLOPT-PBE-GTH"
     cutoff: float = 600.0
-    kpoint_density: float = 64.0
+    kpoint_density: float = 30.0
     spin_polarized: bool = True
     smearing: bool = True
     input: dict[str, Any] = field(default_factory=dict)
