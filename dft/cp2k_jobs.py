@@ -58,12 +58,23 @@ def restricted_runs_understood() -> Iterator[None]:
 
 
 def _read_input(cls: Any, output: Any) -> CalculationInput:
-    dft = dict(output.data.get("dft") or {})
-    read = cls(
+    dft = output.data.get("dft") or {}
+    restricted = "UKS" not in [value for value in dft.values() if isinstance(value, str)]
+    read: CalculationInput = cls(
         structure=output.initial_structure,
         atomic_kind_info=output.data.get("atomic_kind_info"),
         cp2k_input=output.input.as_dict(),
+        dft=_as_text(dft) if restricted else {"UKS": "UKS", **dft},
         cp2k_global=output.data.get("global"),
     )
-    read.dft = {**dft, "UKS": True} if "UKS" in [v for v in dft.values() if isinstance(v, str)] else dft
     return read
+
+
+def _as_text(dft: dict[str, Any]) -> dict[str, str]:
+    """The values as text, which the schema asks for again whenever the document is read; tables are left out."""
+    flat = {key: value for key, value in dft.items() if not isinstance(value, dict)}
+    return {key: " ".join(map(str, v)) if isinstance(v, list) else _told(v) for key, v in flat.items()}
+
+
+def _told(value: Any) -> str:
+    return "" if value is None or value is False else str(value)
