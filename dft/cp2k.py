@@ -43,7 +43,7 @@ class Cp2kSettings:
     relax: Literal["cell", "positions", "none"] = "cell"
     basis: str = "TZVP-MOLOPT-PBE-GTH"
     cutoff: float = 600.0
-    kpoint_density: float = 64.0
+    kpoint_density: float = 30.0
     spin_polarized: bool = True
     smearing: bool = True
     input: dict[str, Any] = field(default_factory=dict)
@@ -64,14 +64,13 @@ class Cp2kSettings:
 
     def maker(self) -> Maker:
         """atomate2 Maker of the calculation."""
-        from atomate2.cp2k.jobs import core
-
+        from dft import cp2k_jobs
         from dft.cp2k_inputs import CellOptInputs, RelaxInputs, StaticInputs
 
         kinds: dict[str, tuple[Any, Any]] = {
-            "cell": (CellOptInputs, core.CellOptMaker),
-            "positions": (RelaxInputs, core.RelaxMaker),
-            "none": (StaticInputs, core.StaticMaker),
+            "cell": (CellOptInputs, cp2k_jobs.CellOpt),
+            "positions": (RelaxInputs, cp2k_jobs.Relax),
+            "none": (StaticInputs, cp2k_jobs.Static),
         }
         inputs, maker = kinds[self.relax]
         own = {"basis": self.basis, "kpoint_density": self.kpoint_density}

@@ -18,7 +18,7 @@ from dft.section import section_points
 CHEAP = {
     "basis": "DZVP-MOLOPT-SR-GTH",
     "cutoff": 400,
-    "kpoint_density": 3.5,
+    "kpoint_density": 2.5,
     "spin_polarized": False,
     "smearing": False,
     "input": {"alpha": 0.4},
