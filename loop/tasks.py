@@ -9,6 +9,7 @@ from jobflow import Maker
 from pymatgen.core import Composition, Structure
 
 from dft.competing import build_competing
+from dft.compositions import require_neutral
 from dft.execute import run_flow
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from loop.calculation_log import Calculation
@@ -18,6 +19,7 @@ from loop.records import Role
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
     """Build the structures to try at one composition."""
     if role == "probe":
+        require_neutral(Composition(formula))
         probes = build_probes(Composition(formula), settings, seed)
     else:
         probes = build_competing(formula, settings, seed)
