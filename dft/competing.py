@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,20 @@ OFFLINE_SOURCE = "known formulas, structures by prototype search (AFLOW) and ord
 #: layered types badly, so that most are prototypes; the rest are ordered lattices.
 SHARE_OF_PROTOTYPES = 0.6
 
+#: The structure types in which most salts crystallise (Wyckoff, Crystal Structures 1-2, 1963-64), as AFLOW calls them.
+#: They come before the other prototypes, since the ionic energy ranks layered and molecular ones far too low.
+COMMON_TYPES = frozenset(
+    {
+        *("B1", "B2", "B3", "B4", "B8_1", "B10", "B16"),
+        *("C1", "C2", "C4", "C6", "C7", "C18", "C23", "C33", "C42", "C43"),
+        *("D0_3", "D0_5", "D0_9", "D0_15", "D0_18", "A4B_cI10_217_c_a", "D5_1", "D5_8", "D5_11", "D5_c"),
+        *("E0_1", "E1_1", "F5_1", "E2_1", "AB3C_oP20_62_c_cd_a", "AB3C_hR10_148_c_f_c", "G0_1", "H1_1", "H2_5"),
+    }
+)
+
+#: In the name of the ordered lattices that come first, for the same reason.
+LAYERED = "layered"
+
 
 def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[ProbeStructure]:
     """Candidate structures of one competing phase; each says how it was found.
@@ -27,7 +42,8 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         seed: Of the campaign; the result depends on nothing else.
 
     Returns:
-        For an element its known structure first; for a compound prototypes, then ordered lattices.
+        For an element its known structure first; for a compound prototypes, the common structure types before the rare
+        ones, then ordered lattices, layers before the others.
 
     Raises:
         ValueError: If the formula is none, is too large for the cell, or no structure fits.
@@ -40,10 +56,25 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         raise ValueError(
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
-    n_prototypes = round(SHARE_OF_PROTOTYPES * settings.n_structures)
-    known = build_probes(composition, replace(settings, generators=("prototypes",), n_structures=n_prototypes), seed)
-    ordered = replace(settings, generators=("ordered",), n_structures=settings.n_structures - len(known))
-    return known + build_probes(composition, ordered, seed)
+    everything = replace(settings, generators=("prototypes",), n_structures=sys.maxsize)
+    prototypes = sorted(build_probes(composition, everything, seed), key=_is_rare)
+    known = prototypes[: round(SHARE_OF_PROTOTYPES * settings.n_structures)]
+    ordered = build_probes(composition, replace(everything, generators=("ordered",)), seed)
+    return known + _layers_first(ordered)[: settings.n_structures - len(known)]
+
+
+def _is_rare(probe: ProbeStructure) -> bool:
+    return probe.generator.split()[-1] not in COMMON_TYPES
+
+
+def _layers_first(ordered: list[ProbeStructure]) -> list[ProbeStructure]:
+    """The best structure of each layered family, then all others in their order."""
+    layered: dict[str, int] = {}
+    for k, probe in enumerate(ordered):
+        if LAYERED in probe.generator:
+            layered.setdefault(probe.generator, k)
+    first = set(layered.values())
+    return [ordered[k] for k in layered.values()] + [probe for k, probe in enumerate(ordered) if k not in first]
 
 
 def parse_formula(formula: str) -> Composition:

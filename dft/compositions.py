@@ -127,6 +127,20 @@ def is_charge_balanced(composition: Composition) -> bool:
     )
 
 
+def require_neutral(composition: Composition) -> None:
+    """Refuse a composition that holds an anion and that no common oxidation states make neutral.
+
+    Raises:
+        ValueError: Naming it.
+    """
+    symbols = sorted(composition.get_el_amt_dict())
+    if len(symbols) > 1 and ANION_CHARGES.keys() & set(symbols) and not is_charge_balanced(composition):
+        raise ValueError(
+            f"{composition.reduced_formula} cannot be charge-neutral in any common oxidation states of {symbols}: "
+            "change its amounts"
+        )
+
+
 @cache
 def _state_ranges(symbol: str) -> list[tuple[int, int]]:
     """Lowest and highest common oxidation state of either sign."""

@@ -9,6 +9,7 @@ from jobflow import Maker
 from pymatgen.core import Composition, Structure
 
 from dft.competing import build_competing
+from dft.compositions import require_neutral
 from dft.execute import FlowTask, run_flow
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.probes.base import packed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
     """Build the structures to try at one composition."""
     if role == "probe":
+        require_neutral(Composition(formula))
         probes = build_probes(Composition(formula), settings, seed)
     else:
         probes = build_competing(formula, settings, seed)

@@ -64,13 +64,19 @@ def is_large_cation(symbol: str) -> bool:
 
 @cache
 def ionic_radius(symbol: str, charge: float) -> float:
-    """Shannon's crystal radius for the nearest tabulated charge, Å; the atomic radius where none is tabulated."""
+    """Shannon's crystal radius for the nearest tabulated charge, Å; the atomic radius where none is tabulated.
+
+    Raises:
+        ValueError: If the element has neither.
+    """
     if charge < 0 and symbol in _ANION_RADII:
         return _ANION_RADII[symbol]
     element = Element(symbol)
     radii = element.ionic_radii
     if not radii:
-        return float(element.atomic_radius or 1.5)
+        if not element.atomic_radius:
+            raise ValueError(f"element {symbol!r} has neither an ionic nor an atomic radius: choose another element")
+        return float(element.atomic_radius)
     return float(radii[min(radii, key=lambda state: (abs(state - charge), state))])
 
 

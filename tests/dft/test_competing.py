@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from pymatgen.core import Element, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
@@ -48,6 +50,21 @@ def test_ternaries_without_a_prototype_get_ordered_lattices():
     built = build_competing("Li4SnS4", FEW, 0)
     assert {p.generator.split(":")[0] for p in built} == {"ordered lattice"}
     assert {p.structure.composition.reduced_formula for p in built} == {"Li4SnS4"}
+
+
+@pytest.mark.parametrize(
+    ("formula", "name"),
+    [("SnS2", "C6"), ("SnCl2", "C23"), ("SnS", "B16"), ("SnCl4", "A4B_cI10_217_c_a"), ("MgAl2O4", "H1_1")],
+)
+def test_common_structure_types_come_first_in_a_short_search(formula, name):
+    built = build_competing(formula, replace(EXACT, n_structures=20), 0)
+    assert name in {probe.generator.split()[-1] for probe in built[:12]}
+
+
+@pytest.mark.parametrize("formula", ["SnS2", "Li2SnCl6"])
+def test_layers_come_first_among_ordered_lattices(formula):
+    ordered = [p for p in build_competing(formula, FEW, 0) if p.generator.startswith("ordered")]
+    assert "layered" in ordered[0].generator
 
 
 def test_competing_phases_are_the_same_every_time():

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from pymatgen.core import Composition
 
-from dft.compositions import is_charge_balanced, neutral_compositions, oxidation_states, spread_compositions
+from dft.compositions import (
+    is_charge_balanced,
+    neutral_compositions,
+    oxidation_states,
+    require_neutral,
+    spread_compositions,
+)
 
 
 def formulas(compositions):
@@ -96,3 +102,14 @@ def test_oxidation_states(formula, expected):
 )
 def test_charge_balance_by_common_states(formula, balanced):
     assert is_charge_balanced(Composition(formula)) is balanced
+
+
+@pytest.mark.parametrize("formula", ["Li2Cl3", "LiSnCl9"])
+def test_a_composition_that_cannot_be_neutral_is_named(formula):
+    with pytest.raises(ValueError, match=rf"{formula} cannot be charge-neutral .*: change its amounts"):
+        require_neutral(Composition(formula))
+
+
+@pytest.mark.parametrize("formula", ["Li3SnS3Cl", "Fe3O4", "Li7Sn2", "S"])
+def test_neutral_compositions_mixed_valences_alloys_and_elements_pass(formula):
+    require_neutral(Composition(formula))

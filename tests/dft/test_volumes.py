@@ -4,7 +4,7 @@ from pymatgen.core import Composition
 from dft.competing import build_competing
 from dft.guards import VOLUME_FACTOR
 from dft.probes import ProbeSettings
-from dft.probes.volumes import least_volume
+from dft.probes.volumes import ionic_radius, least_volume
 
 FEW = ProbeSettings(restarts=4, supercells=1, n_structures=10)
 
@@ -25,3 +25,8 @@ def test_molecular_and_covalent_phases_start_within_the_guard_of_their_volume(fo
     for probe in build_competing(formula, FEW, 0):
         ratio = probe.structure.volume / len(probe.structure) / measured
         assert 1 / VOLUME_FACTOR < ratio < VOLUME_FACTOR
+
+
+def test_an_ion_without_a_radius_is_named():
+    with pytest.raises(ValueError, match="element 'Og' has neither an ionic nor an atomic radius"):
+        ionic_radius("Og", 2.0)
