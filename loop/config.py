@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -82,13 +82,17 @@ class Candidates(_Section):
 
 
 class LimitSettings(_Section):
-    """Elements that candidates may not hold, from pymatgen's tables (toxic ones: name them in exclude)."""
+    """Elements that candidates may not hold, from pymatgen's tables and, for toxicity, from ICH Q3D."""
 
     exclude: tuple[str, ...] = Field((), description="elements by name")
     radioactive: bool = Field(True, description="whether elements without a stable isotope may be used")
     max_hhi_production: float | None = Field(None, gt=0, description="Herfindahl-Hirschman index; 2500: concentrated")
     max_hhi_reserve: float | None = Field(None, gt=0, description="the same of reserves")
     max_price: float | None = Field(None, gt=0, description="US dollars per kilogram")
+    toxicity: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] = Field(
+        (),
+        description="classes of ICH Q3D to leave out: 1 (As, Cd, Hg, Pb), 2A (Co, Ni, V), 2B (Tl, ...), 3 (Li, ...)",
+    )
 
     @model_validator(mode="after")
     def _can_be_applied(self) -> LimitSettings:

@@ -71,9 +71,11 @@ class Cycle:
         training, candidates = self._training(), self._candidates()
         self.show(Event("stage", text=f"training on {len(training)} known fields to rank {len(candidates)} candidates"))
         with self.campaign.timed(self.number, "training"):
-            ranker = self._trained_before(training)
-            if ranker is None:
-                ranker = make_ranker(settings.ranker.name, seed=settings.seed).fit(training)
+            last = self._last_ranker()
+            if last is not None and last.trained_on == KnownFields(tuple(training), "", "").hash:
+                ranker = last
+            else:
+                ranker = make_ranker(settings.ranker.name, seed=settings.seed).fit(training, start=last)
         with self.campaign.timed(self.number, "ranking"):
             ranking = apply_priors(rank(ranker, candidates, training), [prior.prior() for prior in settings.priors])
             ranking.table["verdict_log_odds"] = self._log_odds(ranker, ranking.table["phase_field"])
@@ -85,8 +87,8 @@ class Cycle:
     def _checkpoint(self, cycle: int) -> Path:
         return self.campaign.folder / "checkpoints" / f"cycle-{cycle}.pt"
 
-    def _trained_before(self, training: list[PhaseField]) -> Ranker | None:
-        """The ranker of the last cycle if no verdict has changed what it would be trained on."""
+    def _last_ranker(self) -> Ranker | None:
+        """The ranker of the last cycle, if there is one of these settings."""
         from vae.ranking import make_ranker
 
         name, seed = self.campaign.settings.ranker.name, self.campaign.settings.seed
@@ -94,8 +96,7 @@ class Cycle:
             last = type(make_ranker(name, seed=seed)).load(self._checkpoint(self.number - 1))
         except (OSError, ValueError):
             return None
-        same = last.trained_on == KnownFields(tuple(training), "", "").hash and last.seed == seed
-        return last if same else None
+        return last if last.seed == seed else None
 
     def _earlier(self) -> list[dict[str, Any]]:
         return [verdict for verdict in self.campaign.verdicts() if verdict["cycle"] < self.number]

@@ -86,6 +86,11 @@ def known_formulas(elements: Collection[str]) -> list[str]:
     return [formula for system in systems for formula in _formulas_by_system()[system]]
 
 
+def bundled_formulas() -> list[str]:
+    """All bundled binary and ternary formulas."""
+    return [formula for formulas in _formulas_by_system().values() for formula in formulas]
+
+
 @cache
 def known_systems() -> frozenset[frozenset[str]]:
     """Element sets of the bundled binary and ternary compounds."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations, islice
-from math import comb
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from vae.masked import MaskedRanker, role_order
+from vae.element_indices import role_order
+from vae.masked import MaskedRanker
+from vae.masked_scoring import all_combinations
 from vae.phase_fields import ANIONS, PhaseField
 
-#: Fields scored and rows written at once.
+#: Pairs of cations scored at once: at most some 100,000 fields.
+_PAIRS = 32
+#: Rows written at once.
 _CHUNK = 200_000
 
 
@@ -49,48 +51,52 @@ def rank_all(
     ordered = sorted(dict.fromkeys(elements), key=role_order)
     if len(ordered) < 4:
         raise ValueError(f"{len(ordered)} elements make no quaternary field: at least 4 are needed")
-    rows = _all_fields(ordered, table, only_two_anions)
+    blocks = _blocks([table.index(symbol) for symbol in ordered], ordered, only_two_anions)
+    rows = np.concatenate([all_combinations(*block).numpy().astype(np.uint8) for block in blocks])
     scores = np.empty((len(rows), 2), dtype=np.float32)
-    for start in range(0, len(rows), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        found = ranker.score_indices(torch.from_numpy(rows[chunk].astype(np.int64)))
-        scores[chunk, 0], scores[chunk, 1] = found.mean, found.std
+    start = 0
+    for block in blocks:
+        found = ranker.score_block(*block)
+        scores[start : start + len(found.mean)] = np.stack([found.mean, found.std], 1)
+        start += len(found.mean)
         if progress:
-            progress(min(start + _CHUNK, len(rows)), len(rows))
+            progress(start, len(rows))
     order = np.argsort(scores[:, 0], kind="stable")
     with Path(path).open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("phase_field", "rank", "score", "score_std"))
-        writer.writerows(_lines(rows, scores, order, table))
+        stream.write("phase_field,rank,score,score_std\n")
+        for start in range(0, len(rows), _CHUNK):
+            chosen = order[start : start + _CHUNK]
+            stream.writelines(_lines(rows[chosen], scores[chosen], start + 1, table))
     return len(rows)
 
 
-def _all_fields(ordered: list[str], table: list[str], only_two_anions: bool) -> np.ndarray:
-    """Element indices of all fields, one byte each, shape (n, 4), cations first."""
-    indices = np.array([table.index(symbol) for symbol in ordered], dtype=np.uint8)
-    if not only_two_anions:
-        flat = np.fromiter(
-            (i for row in combinations(range(len(ordered)), 4) for i in row), np.uint8, 4 * comb(len(ordered), 4)
-        )
-        return indices[flat.reshape(-1, 4)]
-    n_cations = sum(symbol not in ANIONS for symbol in ordered)
-    cations = np.array(list(combinations(range(n_cations), 2)), dtype=np.uint8).reshape(-1, 2)
-    anions = np.array(list(combinations(range(n_cations, len(ordered)), 2)), dtype=np.uint8).reshape(-1, 2)
-    pairs = np.hstack([np.repeat(cations, len(anions), 0), np.tile(anions, (len(cations), 1))])
-    return indices[pairs]
+def _blocks(indices: list[int], ordered: list[str], only_two_anions: bool) -> list[tuple[Tensor, Tensor]]:
+    """Pairs of cations and pairs of anions whose combinations are all fields, each once."""
+    elements = torch.tensor(indices)
+    if only_two_anions:
+        n_cations = sum(symbol not in ANIONS for symbol in ordered)
+        pairs = torch.combinations(elements[:n_cations], 2)
+        return [(part, torch.combinations(elements[n_cations:], 2)) for part in pairs.split(_PAIRS)]
+    # The anions are those that come last: all pairs behind the second cation.
+    blocks = []
+    for second in range(1, len(elements) - 2):
+        cations = torch.stack([elements[:second], elements[second].expand(second)], 1)
+        anions = torch.combinations(elements[second + 1 :], 2)
+        blocks += [(part, anions) for part in cations.split(_PAIRS)]
+    return blocks
 
 
-def _lines(
-    rows: np.ndarray, scores: np.ndarray, order: np.ndarray, table: list[str]
-) -> Iterator[tuple[str, int, str, str]]:
-    # Names follow PhaseField's order of elements, worked out once instead of two million times.
-    standing = {i: n for n, i in enumerate(sorted(range(len(table)), key=lambda i: _name_order(table[i])))}
-    ranks = iter(enumerate(order.tolist(), start=1))
-    while block := list(islice(ranks, _CHUNK)):
-        members = rows[[i for _, i in block]].tolist()
-        for (rank, i), row in zip(block, members, strict=True):
-            name = "-".join(table[e] for e in sorted(row, key=standing.__getitem__))
-            yield name, rank, f"{scores[i, 0]:.4f}", f"{scores[i, 1]:.4f}"
+def _lines(rows: np.ndarray, scores: np.ndarray, first_rank: int, table: list[str]) -> Iterator[str]:
+    # Names follow PhaseField's order of elements; halves of names are made once instead of two million times.
+    in_order = sorted(range(len(table)), key=lambda i: _name_order(table[i]))
+    standing = np.empty(len(table), dtype=np.int64)
+    standing[in_order] = np.arange(len(table))
+    halves = [f"{table[i]}-{table[j]}" for i in in_order for j in in_order]
+    places = np.sort(standing[rows], axis=1)
+    first, last = places[:, 0] * len(table) + places[:, 1], places[:, 2] * len(table) + places[:, 3]
+    columns = (first.tolist(), last.tolist(), scores[:, 0].tolist(), scores[:, 1].tolist())
+    for rank, (i, j, score, spread) in enumerate(zip(*columns, strict=True), start=first_rank):
+        yield f"{halves[i]}-{halves[j]},{rank},{score:.4f},{spread:.4f}\n"
 
 
 def _name_order(symbol: str) -> tuple[float, str]:

@@ -10,6 +10,7 @@ from pymatgen.core import Element
 
 from vae.phase_fields import PhaseField
 from vae.ranking import Ranking
+from vae.toxicity import TOXICITY_CLASSES, toxicity_class
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,6 @@ def apply_priors(ranking: Ranking, priors: Sequence[Prior]) -> Ranking:
 class Limits:
     """Which elements may be used.
 
-    pymatgen has no table of toxicity: name such elements in `exclude`.
-
     Attributes:
         exclude: Elements by name.
         radioactive: Whether elements without a stable isotope may be used.
@@ -75,6 +74,7 @@ class Limits:
             concentrated. Gaultois et al., Chem. Mater. 25, 2911 (2013), doi 10.1021/cm400893e.
         max_hhi_reserve: The same of reserves.
         max_price: Largest price, US dollars per kilogram, in pymatgen's table of elemental costs.
+        toxicity: Classes of `vae.toxicity` whose elements may not be used, such as ("1", "2A").
     """
 
     exclude: tuple[str, ...] = ()
@@ -82,11 +82,15 @@ class Limits:
     max_hhi_production: float | None = None
     max_hhi_reserve: float | None = None
     max_price: float | None = None
+    toxicity: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [symbol for symbol in self.exclude if not Element.is_valid_symbol(symbol)]
         if unknown:
             raise ValueError(f"exclude: {unknown[0]!r} is no element")
+        strange = [name for name in self.toxicity if name not in TOXICITY_CLASSES]
+        if strange:
+            raise ValueError(f"toxicity: class {strange[0]!r} is unknown, choose from {sorted(TOXICITY_CLASSES)}")
 
     def reason_against(self, symbol: str) -> str:
         """Why an element may not be used; empty if it may. What a table lacks is no reason."""
@@ -94,6 +98,8 @@ class Limits:
             return "excluded by name"
         if not self.radioactive and Element(symbol).is_radioactive:
             return "radioactive"
+        if (found := toxicity_class(symbol)) in self.toxicity:
+            return f"toxicity class {found}"
         if self.max_hhi_production is not None or self.max_hhi_reserve is not None:
             production, reserve = _hhi(symbol)
             if self.max_hhi_production is not None and (production or 0) > self.max_hhi_production:

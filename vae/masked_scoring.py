@@ -1,122 +1,121 @@
-"""Scores from reconstructions: each distinct context goes through the network once, however many fields share it."""
+"""Scores from reconstructions: what pairs of elements share is worked out once, and a field is looked up in it."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
-from itertools import combinations
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vae.masked_model import HIDDEN, MaskedVAE
+from vae.masked_model import MaskedVAE
+from vae.model import kl_divergence
 
-#: The visible positions when position 0, 1, 2 or 3 is hidden.
-LEAVE_ONE_OUT = tuple(tuple(i for i in range(4) if i != hidden) for hidden in range(4))
-#: Contexts evaluated at once: bounds the memory to some 100 MB.
-_CHUNK = 2048
-
-
-def hide(fields: Tensor, visible: Sequence[int]) -> Tensor:
-    """Fields with all but the visible positions hidden; the visible element of a role stands first in it."""
-    context = torch.full_like(fields, HIDDEN)
-    context[:, list(visible)] = fields[:, list(visible)]
-    cations, anions = context[:, :2], context[:, 2:]
-    # Indices are larger than HIDDEN, and the order within a role carries no meaning: one context, one row.
-    return torch.cat([cations.sort(1, descending=True).values, anions.sort(1, descending=True).values], 1)
+#: Fields looked up at once: what they need stays in the processor's cache.
+_CHUNK = 16_384
 
 
-@torch.no_grad()
-def reconstruct(
-    model: MaskedVAE,
-    fields: Tensor,
-    visible: Sequence[int],
-    noise: Tensor,
-    own: Tensor | None = None,
-) -> Iterator[Tensor]:
-    """Log probabilities of all four elements given the visible ones, nats, shape (n_fields, 4), pass by pass.
+class Reconstruction:
+    """A fitted model at one set of latent points, with everything that fields share.
 
     Args:
         model: Fitted.
-        fields: Shape (n_fields, 4).
-        visible: Positions that are visible.
-        noise: Of the latent points, in standard deviations, one row per pass, shape (n_passes, n_latent). A pass
-            shifts every context alike, so that a score does not depend on what else is scored; zeros decode the mean.
-        own: Row of the memory that each field must not see, its own, shape (n_fields,).
+        noise: Of the latent points, in standard deviations, shape (2, n_elements, n_latent); zeros decode the means.
+        halves_weight: Weight in the score of reconstructing two elements from two; that of the whole field is 1.
     """
-    contexts, where = hide(fields, visible), torch.arange(len(fields))
-    if own is None:
-        contexts, where = _distinct(contexts, len(model.descriptors))
-    home = model.descriptors.device
-    tables: list[list[Tensor]] = [[] for _ in noise]
-    for start in range(0, len(contexts), _CHUNK):
-        chunk = contexts[start : start + _CHUNK].to(home)
-        mean, log_variance = model.encode(chunk)
-        evidence = model.evidence(chunk, None if own is None else own[start : start + _CHUNK].to(home))
-        for table, shift in zip(tables, noise.to(home), strict=True):
-            z = mean + torch.exp(0.5 * log_variance) * shift
-            table.append(model.log_probabilities(chunk, z, evidence).cpu())
-    for table in tables:
-        yield _gather(torch.cat(table), where, fields)
+
+    @torch.no_grad()
+    def __init__(self, model: MaskedVAE, noise: Tensor, halves_weight: float) -> None:
+        self.model, self.halves_weight = model, halves_weight
+        mean, log_variance = model.encode()
+        self.tables, self.grid = model.decode(mean + torch.exp(0.5 * log_variance) * noise.to(mean.device))
+        self.norms = model.norms(self.grid)
+
+    @torch.no_grad()
+    def scores(self, fields: Tensor, own: bool = True) -> np.ndarray:
+        """Negative log-likelihoods, nats, shape (n_fields,), of element indices, shape (n_fields, 4).
+
+        Args:
+            fields: Cations first.
+            own: Whether known fields are evidence for themselves; without, all of the fields have to be known.
+        """
+        fields = fields.to(self.grid.device)
+        weights = self.weights(fields) if own else self._without_own(fields)
+        return self._negative_log_likelihood(fields, weights)
+
+    @torch.no_grad()
+    def block_scores(self, cation_pairs: Tensor, anion_pairs: Tensor) -> np.ndarray:
+        """The same for all pairs of cations, shape (p, 2), with all pairs of anions, shape (q, 2): shape (p * q,)."""
+        (c, d), (a, b) = cation_pairs.T.unsqueeze(2), anion_pairs.T.unsqueeze(1)
+        weights = self.model.evidence.of(self.tables, (c, d, a, b))
+        return self._negative_log_likelihood(all_combinations(cation_pairs, anion_pairs), weights.flatten())
+
+    @torch.no_grad()
+    def weights(self, fields: Tensor) -> Tensor:
+        """Log-weights of fields, shape (n,), from the grid where they stand in it."""
+        row, column = self.model.places(fields)
+        weights = self.grid[row, column]
+        outside = ((row < 0) | (column < 0)).nonzero().squeeze(1)
+        for chunk in outside.split(_CHUNK):
+            weights[chunk] = self.model.evidence.of(self.tables, tuple(fields[chunk].T))
+        return weights
+
+    @torch.no_grad()
+    def leave_one_out(self, fields: Tensor) -> Tensor:
+        """Log probability of each element given the other three, nats, shape (n_fields, 4)."""
+        fields = fields.to(self.grid.device)
+        return torch.stack([self._replaced(fields, position) for position in range(4)], 1).cpu()
+
+    def _without_own(self, fields: Tensor) -> Tensor:
+        known = (torch.arange(len(fields), device=fields.device),)
+        return self.model.evidence.of(self.tables, tuple(fields.T), known)
+
+    def _negative_log_likelihood(self, fields: Tensor, weights: Tensor) -> np.ndarray:
+        halves = self.model.completed(self.norms, fields, weights)
+        return (self.norms.all - weights - self.halves_weight * halves).cpu().numpy()
+
+    def _replaced(self, fields: Tensor, position: int) -> Tensor:
+        offered = self.model.cations if position < 2 else self.model.anions
+        kept = [i for i in range(4) if i != position]
+        others, where = fields[:, kept].unique(dim=0, return_inverse=True)
+        rows = others.repeat_interleave(len(offered), 0)
+        every = torch.empty(len(rows), 4, dtype=torch.long, device=fields.device)
+        every[:, kept], every[:, position] = rows, offered.repeat(len(others))
+        norms = torch.logsumexp(self.weights(every).reshape(-1, len(offered)), 1)[where]
+        true = self.weights(fields)
+        # An element that no known field has in this place competes with those that some have.
+        foreign = ~torch.isin(fields[:, position], offered)
+        return true - torch.where(foreign, torch.logaddexp(norms, true), norms)
 
 
-def field_scores(
-    model: MaskedVAE,
-    fields: Tensor,
-    weights: Sequence[float],
-    noise: Tensor,
-    own: Tensor | None = None,
-) -> np.ndarray:
-    """Negative log-likelihoods of hidden elements, nats, shape (n_passes, n_fields).
-
-    Args:
-        model: Fitted.
-        fields: Shape (n_fields, 4).
-        weights: Of the contexts with 0, 1, 2 and 3 visible elements.
-        noise: As in `reconstruct`.
-        own: Row of the memory that each field must not see, its own, shape (n_fields,).
-    """
-    total = torch.zeros(len(noise), len(fields))
-    for n_visible, weight in enumerate(weights):
-        patterns = list(combinations(range(4), n_visible)) if weight else []
-        for visible in patterns:
-            hidden = [i for i in range(4) if i not in visible]
-            for i, log_p in enumerate(reconstruct(model, fields, visible, noise, own)):
-                # As if all four were hidden, so that contexts of every size weigh the same.
-                total[i] -= weight * 4 * log_p[:, hidden].mean(1) / len(patterns)
-    return total.numpy()
-
-
-def leave_one_out(model: MaskedVAE, fields: Tensor) -> Tensor:
-    """Log probability of each element given the other three, nats, shape (n_fields, 4), from the latent mean."""
-    mean = torch.zeros(1, model.config.n_latent)
-    columns = [next(reconstruct(model, fields, visible, mean))[:, i] for i, visible in enumerate(LEAVE_ONE_OUT)]
-    return torch.stack(columns, 1)
+def all_combinations(cation_pairs: Tensor, anion_pairs: Tensor) -> Tensor:
+    """Every pair of cations with every pair of anions, shape (p * q, 4)."""
+    p, q = len(cation_pairs), len(anion_pairs)
+    return torch.cat([cation_pairs.repeat_interleave(q, 0), anion_pairs.repeat(p, 1)], 1)
 
 
 @torch.no_grad()
+def latent_coordinates(model: MaskedVAE, fields: Tensor) -> Tensor:
+    """Where fields lie, shape (n_fields, 4 * n_latent).
+
+    Mean and half the absolute difference of the latent means of both cations, and of both anions: the same for every
+    order, and zero apart only for the same points.
+    """
+    mean, _ = model.encode()
+    parts = []
+    for role, pair in enumerate((fields[:, :2], fields[:, 2:])):
+        one, other = mean[role][pair[:, 0]], mean[role][pair[:, 1]]
+        parts += [(one + other) / 2, (one - other).abs() / 2]
+    return torch.cat(parts, 1)
+
+
+@torch.no_grad()
+def latent_divergence(model: MaskedVAE, fields: Tensor) -> Tensor:
+    """Kullback-Leibler divergence from the prior, nats per latent dimension, summed over the elements of a field."""
+    divergence = kl_divergence(*model.encode())
+    return sum(divergence[i // 2][fields[:, i]] for i in range(4)).mean(0)  # type: ignore[union-attr]
+
+
 def popularity_log_p(model: MaskedVAE) -> Tensor:
-    """What popularity alone says, nats, shape (1, 2, n_elements)."""
-    return model.bias.log_softmax(1).unsqueeze(0)
-
-
-def _distinct(contexts: Tensor, n_elements: int) -> tuple[Tensor, Tensor]:
-    """The different rows, and for every row which of them it is."""
-    base = n_elements + 1
-    keys = torch.zeros(len(contexts), dtype=torch.long)
-    for column in contexts.T:
-        keys = keys * base + column + 1
-    distinct, where = torch.unique(keys, return_inverse=True)
-    columns = []
-    for _ in range(4):
-        columns.append(distinct % base - 1)
-        distinct = distinct // base
-    return torch.stack(columns[::-1], 1), where
-
-
-def _gather(table: Tensor, where: Tensor, fields: Tensor) -> Tensor:
-    n_elements = table.shape[2]
-    flat = table.reshape(-1)
-    row = where.unsqueeze(1) * (2 * n_elements)
-    role = torch.tensor([0, 0, n_elements, n_elements])
-    return flat[row + role + fields]
+    """Log share of every element among the known cations and anions, nats, shape (2, n_elements)."""
+    memory, n = model.evidence.memory, len(model.evidence.descriptors)
+    counts = torch.stack([torch.bincount(part.flatten(), minlength=n) for part in (memory[:, :2], memory[:, 2:])])
+    return torch.log((counts + 0.5) / (counts + 0.5).sum(1, keepdim=True))

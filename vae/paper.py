@@ -7,9 +7,8 @@ descriptors from the mean field, and what is ranked first is what is most averag
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -17,20 +16,12 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from vae.checkpoints import load_ranker, load_weights, save_ranker, warm_start
 from vae.descriptors import check_finite, element_descriptors, field_descriptors, permuted
 from vae.model import VAE, VAEConfig, kl_divergence
 from vae.phase_fields import PhaseField
 from vae.ranking import Scores
-from vae.training import (
-    TrainingConfig,
-    data_hash,
-    device,
-    load_checkpoint,
-    load_weights,
-    save_checkpoint,
-    seeded,
-    train,
-)
+from vae.training import TrainingConfig, data_hash, device, seeded, train
 
 #: Fields whose 24 orders are scored at once.
 _CHUNK = 4096
@@ -49,7 +40,8 @@ class PaperRanker:
         **model: Settings of `VAEConfig`.
     """
 
-    name = "paper"
+    name: ClassVar[str] = "paper"
+    arguments: ClassVar[tuple[str, ...]] = ("seed", "n_passes")
 
     def __init__(
         self,
@@ -69,8 +61,13 @@ class PaperRanker:
         self._model: VAE | None = None
         self._mean = self._scale = np.zeros(0, dtype=np.float32)
 
-    def fit(self, known: Sequence[PhaseField], progress: Callable[[int, int], None] | None = None) -> Self:
-        """Train on every order of every known field.
+    def fit(
+        self,
+        known: Sequence[PhaseField],
+        progress: Callable[[int, int], None] | None = None,
+        start: Self | None = None,
+    ) -> Self:
+        """Train on every order of every known field, from the weights of an earlier ranker if there is one.
 
         Raises:
             ValueError: If there are fewer than two known fields, or one has the wrong size or no descriptors.
@@ -86,6 +83,8 @@ class PaperRanker:
         rows = self._standardised_orders(values).reshape(-1, self.config.n_inputs)
         with seeded(self.seed):
             self._model = VAE(self.config).to(device())
+        if start is not None:
+            warm_start(self._model, start._fitted().state_dict())
         train(self._model, rows, self.training, self.seed, progress)
         self.trained_on = data_hash(known)
         return self
@@ -141,20 +140,8 @@ class PaperRanker:
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, descriptors and the hash of the training list."""
-        content = {
-            "seed": self.seed,
-            "n_passes": self.n_passes,
-            "config": asdict(self.config),
-            "training": asdict(self.training),
-            "elements": list(self.descriptors.index),
-            "columns": list(self.descriptors.columns),
-            "descriptors": torch.tensor(self.descriptors.to_numpy()),
-            "mean": torch.tensor(self._mean),
-            "scale": torch.tensor(self._scale),
-            "trained_on": self.trained_on,
-            "state": self._fitted().state_dict(),
-        }
-        save_checkpoint(path, self.name, content)
+        learned = {"mean": torch.tensor(self._mean), "scale": torch.tensor(self._scale)}
+        save_ranker(path, self, {**learned, "state": self._fitted().state_dict()})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -164,13 +151,8 @@ class PaperRanker:
             FileNotFoundError: If there is no such file.
             ValueError: If it is damaged or of another architecture.
         """
-        content = load_checkpoint(path, cls.name)
-        table = pd.DataFrame(content["descriptors"].numpy(), index=content["elements"], columns=content["columns"])
-        ranker = cls(
-            content["seed"], content["n_passes"], table, TrainingConfig(**content["training"]), **content["config"]
-        )
+        ranker, content = load_ranker(path, cls)
         ranker._mean, ranker._scale = content["mean"].numpy(), content["scale"].numpy()
-        ranker.trained_on = content["trained_on"]
         model = VAE(ranker.config).to(device())
         load_weights(model, content["state"], path)
         ranker._model = model

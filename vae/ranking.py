@@ -45,8 +45,16 @@ class Ranker(Protocol):
     seed: int
     trained_on: str
 
-    def fit(self, known: Sequence[PhaseField], progress: Callable[[int, int], None] | None = None) -> Self:
-        """Learn; `progress` is called with the epochs done and the most there can be."""
+    def fit(
+        self,
+        known: Sequence[PhaseField],
+        progress: Callable[[int, int], None] | None = None,
+        start: Self | None = None,
+    ) -> Self:
+        """Learn, from an earlier ranker's weights if there is one.
+
+        `progress` is called with the epochs done and the most there can be.
+        """
 
     def score(self, fields: Sequence[PhaseField]) -> Scores:
         """Score fields, whatever the order of their elements."""

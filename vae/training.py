@@ -1,13 +1,12 @@
-"""Fit a model with early stopping on a held-out part; checkpoints that carry configuration and data hash."""
+"""Fit a model with early stopping on a held-out part."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +29,7 @@ class TrainingConfig:
         held_out: Fraction of the rows whose loss decides when to stop.
         patience: Epochs without improvement of that loss before stopping.
         one_cycle: Whether the learning rate rises to its value and falls to nothing over all epochs.
+        check_every: Epochs between looks at that loss.
         least_gain: Relative improvement that counts as one; a decoder that saturates improves for ever, by nothing.
     """
 
@@ -39,6 +39,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     held_out: float = 0.1
     patience: int = 4
+    check_every: int = 1
     least_gain: float = 1e-3
     one_cycle: bool = False
 
@@ -51,7 +52,12 @@ class Trainable(Protocol):
 
 
 def train(
-    model: torch.nn.Module, rows: Tensor, config: TrainingConfig, seed: int, progress: Progress | None = None
+    model: torch.nn.Module,
+    rows: Tensor,
+    config: TrainingConfig,
+    seed: int,
+    progress: Progress | None = None,
+    kept: Tensor | None = None,
 ) -> list[float]:
     """Fit a model to rows, in place, and leave it with the weights of its best epoch.
 
@@ -61,12 +67,13 @@ def train(
         config: How to fit.
         seed: Of everything random here, dropout included; the global generator is left as it was.
         progress: Called after each epoch.
+        kept: Which rows are held out, as a mask; by default a random part, see `split`.
 
     Returns:
-        The loss on the held-out rows, epoch by epoch.
+        The loss on the held-out rows, at every look.
     """
-    learned, kept = split(len(rows), config.held_out, seed)
-    training, held_out = rows[learned], rows[kept]
+    learned, held = split(len(rows), config.held_out, seed) if kept is None else (~kept, kept)
+    training, held_out = rows[learned], rows[held]
     with seeded(seed) as generator:
         optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         schedule = _schedule(optimizer, config, len(training))
@@ -79,10 +86,12 @@ def train(
                 model.loss(batch, generator).backward()  # type: ignore[operator]
                 optimizer.step()
                 schedule.step()
-            history.append(_held_out_loss(model, held_out, seed))
             if progress:
                 progress(epoch + 1, config.epochs)
-            if history[-1] < best_loss - config.least_gain * abs(best_loss) or epoch == 0:
+            if (epoch + 1) % config.check_every and epoch + 1 < config.epochs:
+                continue
+            history.append(_held_out_loss(model, held_out, seed))
+            if history[-1] < best_loss - config.least_gain * abs(best_loss) or len(history) == 1:
                 best, best_loss, best_epoch = _weights(model), history[-1], epoch
             elif epoch - best_epoch >= config.patience:
                 break
@@ -96,6 +105,11 @@ def split(n_rows: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
     order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed))
     n_held_out = max(1, int(held_out * n_rows))
     return order[n_held_out:], order[:n_held_out]
+
+
+def warm(config: TrainingConfig) -> TrainingConfig:
+    """How to fit from weights that nearly fit already: a third of the epochs, half the learning rate."""
+    return replace(config, epochs=-(-config.epochs // 3), learning_rate=config.learning_rate / 2)
 
 
 @contextmanager
@@ -114,43 +128,6 @@ def device() -> torch.device:
 def data_hash(fields: Sequence[PhaseField]) -> str:
     """SHA-256 of the sorted names, one a line: the list a checkpoint was trained on."""
     return hashlib.sha256("\n".join(sorted(map(str, fields))).encode()).hexdigest()
-
-
-def save_checkpoint(path: str | Path, kind: str, content: Mapping[str, Any]) -> None:
-    """Write plain values and tensors, readable with ``weights_only=True``."""
-    torch.save({"kind": kind, **content}, path)
-
-
-def load_checkpoint(path: str | Path, kind: str) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is no checkpoint, is truncated, or belongs to another ranker.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist: give a checkpoint written by this program")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds on damaged files
-        raise ValueError(f"{path} is no readable checkpoint, perhaps truncated; train again") from error
-    found = content.get("kind") if isinstance(content, dict) else None
-    if found != kind:
-        raise ValueError(f"{path} holds a {found!r} checkpoint where a {kind!r} one is needed")
-    return content
-
-
-def load_weights(model: torch.nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
-    """Put weights into a model.
-
-    Raises:
-        ValueError: If they belong to another architecture.
-    """
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, KeyError) as error:
-        raise ValueError(f"{path} holds weights of another architecture; train again") from error
-    model.eval()
 
 
 def _schedule(

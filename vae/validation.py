@@ -19,7 +19,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from vae import baselines
 from vae.datasets import KnownFields
 from vae.descriptors import element_descriptors
-from vae.masked import MaskedRanker, field_indices
+from vae.element_indices import field_indices
+from vae.masked import MaskedRanker
 from vae.phase_fields import PhaseField
 from vae.ranking import Ranker, make_ranker
 

@@ -33,6 +33,9 @@ def test_no_priors_change_nothing():
         (Limits(radioactive=False), "Tc", "radioactive"),
         (Limits(radioactive=False), "Sn", ""),
         (Limits(max_hhi_production=5000), "La", "HHI of production 9500"),  # Gaultois et al., table 1: rare earths
+        (Limits(toxicity=("1",)), "Cd", "toxicity class 1"),  # ICH Q3D, table 4.1
+        (Limits(toxicity=("1",)), "Tl", ""),  # class 2B
+        (Limits(toxicity=("1", "2B")), "Tl", "toxicity class 2B"),
         (Limits(max_price=100), "Au", "USD/kg"),
         (Limits(max_price=1000), "Zn", ""),
     ],
@@ -54,6 +57,7 @@ def test_excluded_elements_take_their_fields_along():
     ("make", "message"),
     [
         (lambda: Limits(exclude=("Xx",)), "exclude: 'Xx' is no element"),
+        (lambda: Limits(toxicity=("4",)), "toxicity: class '4' is unknown, choose from"),
         (lambda: Prior(("Li", "Xx"), -1, "why"), "prior 'Li-Xx': Xx names no element"),
         (lambda: Prior(("Li",), float("nan"), "why"), "prior 'Li': shift nan is not a finite number"),
         (lambda: Prior(("Li",), -1, " "), "prior 'Li': give a note"),

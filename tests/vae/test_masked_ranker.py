@@ -3,15 +3,17 @@ import pytest
 import torch
 
 from vae.datasets import known_phase_fields
-from vae.masked import field_indices, known_compounds
-from vae.masked_model import HIDDEN, MaskedConfig, MaskedVAE
-from vae.masked_scoring import LEAVE_ONE_OUT, hide, leave_one_out, reconstruct
+from vae.descriptors import element_descriptors
+from vae.element_indices import field_indices, known_compounds
+from vae.masked import held_out
+from vae.masked_model import MaskedConfig, MaskedVAE
+from vae.masked_scoring import Reconstruction, latent_coordinates
 from vae.phase_fields import PhaseField
 from vae.ranking import make_ranker, rank
 from vae.training import TrainingConfig
 
 FIELDS = list(known_phase_fields().fields[::4])
-SETTINGS = {"n_members": 2, "training": TrainingConfig(epochs=4, batch_size=64, learning_rate=4e-3)}
+SETTINGS = {"n_members": 2, "training": TrainingConfig(epochs=12, batch_size=1000, learning_rate=2e-2)}
 LI_SN_S_CL = PhaseField.parse("Li-Sn-S-Cl")
 
 
@@ -21,10 +23,11 @@ def ranker():
 
 
 def small_model(memory, **settings):
-    config = MaskedConfig(width=4, hidden=8, n_latent=2, dropout=0.0, **settings)
+    config = MaskedConfig(n_latent=2, **settings)
     compounds = torch.zeros((6, 6, 6), dtype=torch.uint8)
     torch.manual_seed(0)
-    return MaskedVAE(config, torch.randn(6, 3), compounds, torch.tensor(memory)).eval()
+    places = torch.tensor([0, 1, 2, 3]), torch.tensor([4, 5])
+    return MaskedVAE(config, torch.randn(6, 3), compounds, torch.tensor(memory), *places).eval()
 
 
 def test_masked_is_the_default():
@@ -50,46 +53,65 @@ def test_bundled_compounds_are_found_in_any_order():
     assert table[0, 1, 2] == 0
 
 
-def test_a_field_does_not_see_itself_in_the_memory():
+@torch.no_grad()
+def test_all_completions_of_a_context_make_one():
     model = small_model([[0, 1, 4, 5], [0, 2, 4, 5]])
-    context = torch.tensor([[0, HIDDEN, 4, 5]])
-    with_own = model.remember(context)[0, 0].detach()
-    without = model.remember(context, torch.tensor([0]))[0, 0].detach()
-    # All three visible elements are the same, in one of two orders of the anions: 1/2 and the cross term.
-    assert with_own[1] > 0.5
-    assert without[1] == 0
-    assert without[2] == pytest.approx(with_own[2].item())
+    tables, grid = model.decode(model.encode()[0])
+    norms = model.norms(grid)
+    # The context of cation 1 and anion 5: any cation, any anion can complete it.
+    fields = torch.tensor([[1, hidden, 5, other] for hidden in range(4) for other in (4, 5)])
+    weights = model.evidence.of(tables, tuple(fields.T))
+    assert torch.logsumexp(weights, 0).item() == pytest.approx(norms.mixed[1, 1].item(), rel=1e-5)
+    assert norms.all.item() == pytest.approx(torch.logsumexp(norms.cations, 0).item(), rel=1e-5)
 
 
-def test_memory_kernel_worked_by_hand():
-    model = small_model([[0, 1, 4, 5]])
-    points = (model.kernel(model.descriptors) + model.kernel_embedding).detach()
-    context = torch.tensor([[2, HIDDEN, 4, HIDDEN]])
-    # Hidden anion like any: both orders of the anions count half, the visible one against either.
-    to_cation = torch.exp(-(points[0, 2] - points[0, 0]).square().sum())
-    to_anions = [torch.exp(-(points[1, 4] - points[1, i]).square().sum()) for i in (4, 5)]
-    expected = to_cation * 0.5 * (to_anions[0] + to_anions[1])
-    assert model.remember(context)[0, 0, 1].item() == pytest.approx(expected.item(), rel=1e-4)
+@torch.no_grad()
+def test_contexts_that_cannot_be_are_left_out():
+    model = small_model([[0, 1, 4, 5], [0, 2, 4, 5]])
+    tables, grid = model.decode(model.encode()[0])
+    norms = model.norms(grid)
+    fields = torch.tensor([[0, 1, 3, 5], [4, 5, 2, 3]])  # 3 is no anion: contexts 0-1, 0-5 and 1-5 remain, or none
+    weights = model.evidence.of(tables, tuple(fields.T))
+    remaining = [norms.cations[model.cation_row[0, 1]], norms.mixed[0, 1], norms.mixed[1, 1]]
+    found = model.completed(norms, fields, weights)
+    assert found[0].item() == pytest.approx((weights[0] - sum(remaining) / 3).item(), rel=1e-5)
+    assert found[1].item() == pytest.approx((weights[1] - norms.all).item(), rel=1e-5)
 
 
-def test_probabilities_are_normalized_and_shared_contexts_agree(ranker):
-    model = ranker._members[0]
+@torch.no_grad()
+def test_blocks_score_as_single_fields_do(ranker):
+    member = ranker._reconstructions()[1]
+    pairs = torch.combinations(member.model.cations[:4], 2), torch.tensor([[7, 15], [2, 15], [2, 3]])
+    fields = torch.cat([pairs[0].repeat_interleave(3, 0), pairs[1].repeat(6, 1)], 1)
+    np.testing.assert_allclose(member.block_scores(*pairs), member.scores(fields), rtol=1e-4)
+
+
+def test_leave_one_out_is_normalized_and_alone_as_together(ranker):
+    member = Reconstruction(ranker._members[0], torch.zeros(()), 1.0)
     fields = field_indices(FIELDS[:20], list(ranker.descriptors.index))
-    together = leave_one_out(model, fields)
-    alone = torch.cat([leave_one_out(model, row.unsqueeze(0)) for row in fields])
+    together = member.leave_one_out(fields)
+    alone = torch.cat([member.leave_one_out(row.unsqueeze(0)) for row in fields])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
-    with torch.no_grad():
-        context = hide(fields, LEAVE_ONE_OUT[1])
-        log_p = model.log_probabilities(context, model.encode(context)[0], model.evidence(context))
-    torch.testing.assert_close(log_p.exp().sum(2), torch.ones(20, 2))
+    every = fields[:1].repeat(len(member.model.cations), 1)
+    every[:, 0] = member.model.cations
+    assert member.leave_one_out(every)[:, 0].exp().sum().item() == pytest.approx(1.0, rel=1e-4)
 
 
-def test_hidden_elements_change_nothing(ranker):
-    model, elements = ranker._members[0], list(ranker.descriptors.index)
-    a, b = (field_indices([PhaseField.parse(f)], elements) for f in ("Li-Sn-S-Cl", "Li-Bi-S-Cl"))
-    mean = torch.zeros(1, model.config.n_latent)
-    tables = [next(reconstruct(model, x, (0, 2, 3), mean)) for x in (a, b)]
-    torch.testing.assert_close(tables[0][0, [0, 2, 3]], tables[1][0, [0, 2, 3]])
+def test_coordinates_do_not_depend_on_the_order():
+    model = small_model([[0, 1, 4, 5]])
+    rows = torch.tensor([[0, 1, 4, 5], [1, 0, 5, 4], [0, 2, 4, 5]])
+    one, same, other = latent_coordinates(model, rows)
+    torch.testing.assert_close(one, same)
+    assert (one - other).norm() > 0.1
+
+
+def test_what_a_member_holds_out_does_not_depend_on_the_list():
+    fields = field_indices(FIELDS, list(element_descriptors().index))
+    few, many = held_out(fields[:100], 0.2, seed=3), held_out(fields, 0.2, seed=3)
+    assert torch.equal(few, many[:100])
+    assert 0.1 < many.double().mean().item() < 0.3
+    assert not torch.equal(many, held_out(fields, 0.2, seed=4))
+    assert held_out(fields[:2], 0.0, seed=0).sum() == 1  # never none
 
 
 def test_order_of_elements_and_company_change_no_ranking(ranker):
@@ -111,6 +133,23 @@ def test_known_fields_score_below_random_ones(ranker):
     unseen = [f for f in known_phase_fields().fields if f not in set(FIELDS)][:200]
     known, unknown = ranker.score(unseen).mean, ranker.score(random).mean
     assert (known[:, None] < unknown[None, :]).mean() > 0.75  # AUC
+
+
+def test_a_warm_start_begins_with_what_was_learned(ranker):
+    epochs = []
+    training = TrainingConfig(epochs=6, batch_size=1000, learning_rate=1e-9)
+    again = make_ranker("masked", seed=1, n_members=2, training=training)
+    again.fit([*FIELDS, LI_SN_S_CL], progress=lambda done, most: epochs.append(most), start=ranker)
+    assert max(epochs) == 2 * 2  # two members, a third of the epochs
+    # The kernels are the old ones, the memory is the new one.
+    assert np.corrcoef(again.score(FIELDS).mean, ranker.score(FIELDS).mean)[0, 1] > 0.99
+    assert again.score([LI_SN_S_CL]).mean < ranker.score([LI_SN_S_CL]).mean
+
+
+def test_weights_of_another_size_are_no_start(ranker):
+    other = make_ranker("masked", n_members=1, n_latent=3, training=SETTINGS["training"])
+    with pytest.raises(ValueError, match="no warm start: the earlier ranker's embedding does not fit"):
+        other.fit(FIELDS[:50], start=ranker)
 
 
 def test_checkpoint_scores_as_before(ranker, tmp_path):
