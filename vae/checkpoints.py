@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 import torch
@@ -23,8 +23,8 @@ class Saved(Protocol):
             training and the settings of the model.
     """
 
-    name: ClassVar[str]
-    arguments: ClassVar[tuple[str, ...]]
+    name: str
+    arguments: tuple[str, ...]
     descriptors: pd.DataFrame
     training: TrainingConfig
     config: Any
@@ -66,7 +66,8 @@ def load_ranker(path: str | Path, kind: type[R]) -> tuple[R, dict[str, Any]]:
     try:
         table = pd.DataFrame(content["descriptors"].numpy(), index=content["elements"], columns=content["columns"])
         training = TrainingConfig(**content["training"])
-        ranker = kind(**content["arguments"], descriptors=table, training=training, **content["config"])
+        build: Callable[..., R] = kind
+        ranker = build(**content["arguments"], descriptors=table, training=training, **content["config"])
         ranker.trained_on = content["trained_on"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} holds a ranker of another version; train again") from error

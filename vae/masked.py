@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -63,8 +63,8 @@ class MaskedRanker:
         **model: Settings of `MaskedConfig`.
     """
 
-    name: ClassVar[str] = "masked"
-    arguments: ClassVar[tuple[str, ...]] = ("seed", "n_members", "n_passes", "halves_weight")
+    name = "masked"
+    arguments: tuple[str, ...] = ("seed", "n_members", "n_passes", "halves_weight")
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -40,8 +40,8 @@ class PaperRanker:
         **model: Settings of `VAEConfig`.
     """
 
-    name: ClassVar[str] = "paper"
-    arguments: ClassVar[tuple[str, ...]] = ("seed", "n_passes")
+    name = "paper"
+    arguments: tuple[str, ...] = ("seed", "n_passes")
 
     def __init__(
         self,
