@@ -79,14 +79,18 @@ def every_candidate(probes: list[ProbeStructure], chosen: LevelOfTheory) -> list
     """Energies (eV/atom) of the candidates, each relaxed to the force limit by an atomate2 job of its own, in turn."""
     energies = []
     for probe in probes:
-        document = _run(chosen.relax_maker().make(probe.structure))
+        try:
+            document = _run(chosen.relax_maker().make(probe.structure))
+        except RuntimeError:  # a candidate that the engine cannot relax costs its time and gives no energy
+            continue
         if document.is_force_converged:
             energies.append(document.output.energy_per_atom)
     return energies
 
 
 def _run(job: Any) -> Any:
-    done = run_locally(Flow([job]), store=JobStore(MemoryStore()), ensure_success=True, log=False)
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    done = run_locally(Flow([job]), store=store, ensure_success=True, log=False)
     return done[job.uuid][1].output
 
 

@@ -14,6 +14,7 @@ from loop.report.citations import citations
 from loop.report.levels import level_table
 from loop.report.page import draw_field, write_structures
 from loop.report.tables import write_tables
+from loop.report.winners import winners
 
 #: Compositions listed per field; the tables beside the text hold all.
 _ROWS = 12
@@ -46,6 +47,7 @@ def _paragraphs(record: CampaignRecord, maps: dict[str, bool]) -> Iterable[str]:
     else:
         near = f"within {readable.mev(page.stable_below)} meV/atom of the competing phases"
         yield f"{len(page.near)} of {len(page.found)} computed compositions lie {near}."
+        yield f"Where the lowest structures came from: {text(winners(page.found)) or 'not recorded'}."
         yield _found_table(page.found[:_ROWS])
     for field in page.fields:
         yield from _field_paragraphs(field, maps[field.phase_field])

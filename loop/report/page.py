@@ -23,6 +23,7 @@ from loop.report.hull_map import draw_hull_map, places_on_image, save_map
 from loop.report.levels import file_stem, level_table
 from loop.report.points import MapPoint, level_in_words, note_from_record, points_from_record
 from loop.report.tables import write_tables
+from loop.report.winners import winners
 from vae.phase_fields import PhaseField
 
 #: Resolution of the maps beside the page.
@@ -127,7 +128,7 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         formula=html, mev=readable.mev, number=readable.number, duration=readable.duration, plain=readable.plain
     )
     environment.filters.update(level_table=level_table, stem=lambda lower: file_stem(lower, top=False))
-    environment.filters.update(level=level_in_words, file_name=lambda path: Path(path).name)
+    environment.filters.update(winners=winners, level=level_in_words, file_name=lambda path: Path(path).name)
     page = view.page_view(record)
     spent, near = _sums([each.cpu_hours for each in page.spent]), _sums([each.near for each in page.spent])
     return environment.get_template("page.html.j2").render(
