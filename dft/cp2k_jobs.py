@@ -64,7 +64,7 @@ def _read_input(cls: Any, output: Any) -> CalculationInput:
         structure=output.initial_structure,
         atomic_kind_info=output.data.get("atomic_kind_info"),
         cp2k_input=output.input.as_dict(),
-        dft=_as_text(dft) if restricted else {"UKS": "UKS", **dft},
+        dft=_as_text(dft) if restricted else dft,  # which begins with the word UKS
         cp2k_global=output.data.get("global"),
     )
     return read

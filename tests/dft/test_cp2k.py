@@ -75,8 +75,8 @@ def test_a_hull_of_two_chlorides_and_their_mixture(level, tmp_path):
     assert out["LiCl"]["cpu_s"] > 1  # CP2K's own time counts, not only that of the worker
     entries = {name: entry(name, each, level) for name, each in out.items()}
     (point,) = section_points([entries["LiNaCl2"]], [entries["LiCl"], entries["NaCl"]], ["LiCl", "NaCl"])
-    # LiCl and NaCl do not mix: layers that share one lattice constant lie above both
-    assert 0.0 < point.e_above_competing < 0.1
+    # LiCl and NaCl do not mix: layers that share one lattice constant lie above both; CP2K 2023.1 gives 29 meV/atom
+    assert point.e_above_competing == pytest.approx(0.029, abs=0.003)
     assert point.competing_decomposition == {"LiCl": 0.5, "NaCl": 0.5}
 
 
