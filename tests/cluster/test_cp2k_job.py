@@ -33,7 +33,7 @@ def test_lithium_chloride(
     from dft.first_principles import FirstPrinciplesMaker, first_principles_level
     from dft.probes import ProbeStructure
 
-    cheap = {"cutoff": 400, "kpoint_density": 3.5, "smearing": False, "input": {"alpha": 0.4}}
+    cheap = {"cutoff": 400, "kpoint_density": 2.5, "smearing": False, "input": {"alpha": 0.4}}
     level = first_principles_level("cp2k-static", basis="DZVP-MOLOPT-SR-GTH", **cheap)
     cell = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     flow = FirstPrinciplesMaker.from_level(level).make([ProbeStructure(cell.get_primitive_structure(), "by hand")])
