@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from monty.json import MontyEncoder
 from pymatgen.analysis.phase_diagram import PhaseDiagram
+from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from dft.hull import LEVEL_KEY
@@ -37,6 +38,10 @@ class KnownPhases:
     structures: dict[str, list[ProbeStructure]]
     set_aside: dict[str, str]
     source: str
+
+    def lacking(self, elements: Collection[str]) -> list[str]:
+        """The elements without a structure; the reduced formula of chlorine and some others is Cl2."""
+        return [e for e in elements if not {e, Composition(e).reduced_formula} & self.structures.keys()]
 
 
 def from_folder(folder: str | Path, elements: Collection[str]) -> KnownPhases:

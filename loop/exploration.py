@@ -157,8 +157,8 @@ class Exploration:
     def _searched_formulas(self) -> list[str]:
         """What is searched for: elements without a known structure, and every formula if nothing else is known."""
         elements = self.phase_field.elements
-        known = self.known_phases.structures
-        return [*(e for e in elements if e not in known), *(() if known else known_formulas(elements))]
+        known = self.known_phases
+        return [*known.lacking(elements), *(() if known.structures else known_formulas(elements))]
 
     def _given(self, formula: str, structures: Sequence[ProbeStructure]) -> Calculation:
         identity = structure_hash(structures, self.screening.identity, self.screening.maker.funnel)

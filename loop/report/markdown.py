@@ -12,7 +12,7 @@ from loop.records import CampaignRecord, FieldRecord
 from loop.report import found, readable, view
 from loop.report.citations import citations
 from loop.report.levels import level_table
-from loop.report.page import draw_field, write_structures
+from loop.report.page import draw_fields, write_structures
 from loop.report.tables import write_tables
 from loop.report.winners import winners
 
@@ -31,7 +31,7 @@ def write_markdown(record: CampaignRecord, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(record, folder / "tables")
     write_structures(record, folder / "structures")
-    maps = {each.phase_field: not draw_field(each, folder / "maps", record).missing for each in record.fields}
+    maps = {name: not drawn.missing for name, drawn in draw_fields(record, folder / "maps").items()}
     path = folder / "report.md"
     path.write_text("\n\n".join(_paragraphs(record, maps)) + "\n", encoding="utf-8")
     return path

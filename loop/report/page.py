@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from dft.execute import usable_cores
 from loop.records import CampaignRecord, FieldRecord
 from loop.report import charts, found, readable, structures, view
 from loop.report.citations import citations
@@ -30,6 +33,8 @@ from vae.phase_fields import PhaseField
 _PRINT_DPI = 400
 #: Resolution of the ground in an SVG, which is smooth; all else there is lines and text.
 _GROUND_DPI = 200
+#: Maps that are worth the start of another process.
+_MAPS_PER_PROCESS = 8
 #: Width of the maps inside the page, pixels.
 _PAGE_WIDTH = 900
 
@@ -67,9 +72,7 @@ def build_report(record: CampaignRecord, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(record, folder / "tables")
     write_structures(record, folder / "structures")
-    maps = {field.phase_field: draw_field(field, folder / "maps", record) for field in record.fields}
-    for lower in (each for field in record.fields for each in field.lower):
-        maps[file_stem(lower, top=False)] = draw_field(lower, folder / "maps", record, file_stem(lower, top=False))
+    maps = draw_fields(record, folder / "maps")
     page = folder / "index.html"
     page.write_text(render(record, maps), encoding="utf-8")
     return page
@@ -81,18 +84,41 @@ def write_structures(record: CampaignRecord, folder: Path) -> list[Path]:
     return [structures.write_cif(probe.structure or {}, folder / probe.file_name) for probe in probes]
 
 
-def draw_field(field: FieldRecord, folder: Path, record: CampaignRecord, stem: str = "") -> FieldMap:
-    """Draw the map of a field, save it for print under its name or `stem`, and return what the page embeds."""
+def draw_fields(record: CampaignRecord, folder: Path, processes: int | None = None) -> dict[str, FieldMap]:
+    """Draw the maps of all fields and of their lower levels, many of them in as many processes as there are cores.
+
+    Args:
+        record: The campaign.
+        folder: Gets the maps.
+        processes: None for one process where there are few maps.
+
+    Returns:
+        The maps by the stem of their files.
+    """
+    fields = {field.phase_field: field for field in record.fields}
+    fields |= {file_stem(lower, top=False): lower for field in record.fields for lower in field.lower}
+    marks = [found.near_hull(field, record) for field in fields.values()]
+    orders = (list(fields.values()), [folder] * len(fields), marks, list(fields))
+    processes = processes or min(usable_cores(), 1 + len(fields) // _MAPS_PER_PROCESS)
+    if processes == 1:
+        return dict(zip(fields, map(draw_field, *orders), strict=True))
+    # matplotlib keeps state that a fork would share
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return dict(zip(fields, pool.map(draw_field, *orders), strict=True))
+
+
+def draw_field(field: FieldRecord, folder: Path, mark: Sequence[str], name: str) -> FieldMap:
+    """Draw the map of a field, save it for print under a name, and return what the page embeds."""
     remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
     points = points_from_record(field)
     phase_field = PhaseField.parse(field.phase_field)
-    note, mark = note_from_record(field, points, remark), found.near_hull(field, record)
+    note = note_from_record(field, points, remark)
     try:
         figure = draw_hull_map(points, phase_field, note, mark)
     except ValueError as error:
         return FieldMap(missing=str(error))
     folder.mkdir(parents=True, exist_ok=True)
-    image, name = _picture(figure), stem or field.phase_field
+    image = _picture(figure)
     image.save(folder / f"{name}.png", dpi=(_PRINT_DPI, _PRINT_DPI), compress_level=3)
     save_map(figure, folder / f"{name}.svg", _GROUND_DPI)
     spots = places_on_image(figure, points, phase_field, image.height)

@@ -79,7 +79,11 @@ class Site:
         exports = [f"export {key}={self.environment[key]}" for key in _EXPORTED if key in self.environment]
         rlaunch = Path(sys.executable).with_name("rlaunch")
         queue = {"_fw_name": "CommonAdapter", "_fw_q_type": "SLURM", "ntasks": 1, "walltime": "00:10:00"}
-        launch = {"rocket_launch": f"{rlaunch} singleshot", "pre_rocket": "\n".join(exports), "logdir": str(self.folder)}
+        launch = {
+            "rocket_launch": f"{rlaunch} singleshot",
+            "pre_rocket": "\n".join(exports),
+            "logdir": str(self.folder),
+        }
         self._write("my_qadapter.yaml", {**queue, **launch})
         names = ("LAUNCHPAD", "FWORKER", "QADAPTER")
         files = {f"{what}_LOC": str(self.config / f"my_{what.lower()}.yaml") for what in names}

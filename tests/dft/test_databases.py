@@ -6,7 +6,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from dft.databases import corrected, from_folder, from_materials_project, matching_entries
+from dft.databases import KnownPhases, corrected, from_folder, from_materials_project, matching_entries
 from dft.first_principles import FirstPrinciplesLevel, engine_settings
 from dft.hull import LEVEL_KEY
 
@@ -152,3 +152,8 @@ def test_missing_client_is_told_with_the_way_to_install_it(tmp_path, monkeypatch
     monkeypatch.setitem(__import__("sys").modules, "mp_api.client", None)
     with pytest.raises(ValueError, match=r"needs the package 'mp-api': pip install 'phaseloop\[mp\]'"):
         from_materials_project(["Li", "Cl"], tmp_path)
+
+
+def test_chlorine_is_known_by_its_molecule():
+    known = KnownPhases({"Cl2": [], "Br": [], "LiCl": []}, {}, "by hand")
+    assert known.lacking(["Li", "Cl", "Br"]) == ["Li"]

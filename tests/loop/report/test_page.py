@@ -8,7 +8,7 @@ from loop.records import CampaignRecord, CycleRecord
 from loop.report.charts import bump_chart, latent_map, traces
 from loop.report.citations import citations
 from loop.report.found import near_hull
-from loop.report.page import build_report
+from loop.report.page import build_report, draw_fields
 from loop.report.readable import mev, plain
 from loop.report.tables import probe_table
 from loop.report.view import page_view
@@ -32,6 +32,13 @@ def test_one_page_with_maps_and_tables_beside_it(record, tmp_path):
     assert "contact below 0.6 of the radii" in html
     assert "prototype search" in html
     assert page.stat().st_size < 15e6
+
+
+def test_maps_drawn_by_two_processes_are_those_drawn_by_one(record, tmp_path):
+    one, two = (draw_fields(record, tmp_path / str(n), processes=n) for n in (1, 2))
+    assert one == two
+    for path in sorted((tmp_path / "1").glob("*.png")):
+        assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes()
 
 
 def test_the_page_asks_no_network_for_anything(record, tmp_path):
