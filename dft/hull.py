@@ -16,6 +16,10 @@ LEVEL_KEY = "level_of_theory"
 Entry = ComputedEntry | PDEntry
 
 
+#: eV/atom: an entry no higher than this may be a corner of the hull.
+_ON_THE_HULL = 1e-6
+
+
 @dataclass(frozen=True)
 class HullPoint:
     """One entry seen against the hull.
@@ -49,6 +53,11 @@ def build_phase_diagram(entries: Sequence[Entry], level: str | None = None) -> P
     Raises:
         ValueError: If two levels of theory meet, an energy is not finite, or an element has no reference entry.
     """
+    _require_references(entries, level)
+    return PhaseDiagram(list(entries))
+
+
+def _require_references(entries: Sequence[Entry], level: str | None) -> None:
     stated = require_one_level(entries, level)
     elements = {element for entry in entries for element in entry.composition.elements}
     referenced = {entry.composition.elements[0] for entry in entries if entry.composition.is_element}
@@ -56,7 +65,6 @@ def build_phase_diagram(entries: Sequence[Entry], level: str | None = None) -> P
     if missing:
         at_level = f" at level {stated}" if stated else ""
         raise ValueError(f"no elemental reference entry for {missing}{at_level}")
-    return PhaseDiagram(list(entries))
 
 
 def require_one_level(entries: Sequence[Entry], level: str | None = None) -> str | None:
@@ -95,8 +103,11 @@ def hull_points(probes: Sequence[Entry], competing: Sequence[Entry], level: str 
     Raises:
         ValueError: As `build_phase_diagram`.
     """
-    everything = build_phase_diagram([*competing, *probes], level)
+    _require_references([*competing, *probes], level)
     alone = build_phase_diagram(competing, level)
+    # What lies above the hull of the competing phases is no corner of the hull of all, and is left out of building it.
+    corners = [probe for probe in probes if distance_from(alone, probe) <= _ON_THE_HULL]
+    everything = build_phase_diagram([*competing, *corners], level) if corners else alone
     return [distances(probe, everything, alone) for probe in probes]
 
 
