@@ -282,7 +282,7 @@ def _running(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _step_in_volume(candidate: Candidate, stress: Any) -> None:
-    """Scale the cell towards zero pressure, and credit the elastic energy that this is expected to release."""
+    """Scale the cell towards zero pressure."""
     pressure = -float(np.trace(np.reshape(stress, (3, 3)) if np.size(stress) == 9 else _voigt(stress))) / 3
     factor = float(np.clip(1 + SOFTNESS * pressure, 1 / VOLUME_STEP, VOLUME_STEP))
     candidate.structure = candidate.structure.copy()
