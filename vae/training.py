@@ -114,10 +114,19 @@ def warm(config: TrainingConfig) -> TrainingConfig:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[torch.Generator]:
-    """A generator for the seed; torch's global generator, which dropout uses, is seeded inside and restored after."""
+    """A generator for the seed, and the same sums every time.
+
+    torch's global generator, which dropout uses, is seeded inside and restored after. The gradient of a lookup adds
+    from several threads at once, in whatever order they come, unless torch is told to be deterministic.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        yield torch.Generator().manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield torch.Generator().manual_seed(seed)
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def device() -> torch.device:
