@@ -97,6 +97,13 @@ def oxidation_states(composition: Composition) -> dict[str, float]:
     Raises:
         ValueError: If an element has no common oxidation state.
     """
+    return dict(_oxidation_states(tuple(composition.get_el_amt_dict().items())))
+
+
+@cache
+def _oxidation_states(amount_of: tuple[tuple[str, float], ...]) -> dict[str, float]:
+    """Kept, because pymatgen's guess takes a tenth of a second and every generator asks again."""
+    composition = Composition(dict(amount_of))
     symbols = sorted(composition.get_el_amt_dict(), key=lambda symbol: (Element(symbol).X, symbol))
     amounts = [composition[symbol] for symbol in symbols]
     if len(symbols) == 1:

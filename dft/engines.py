@@ -10,7 +10,7 @@ import contextlib
 import io
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -25,15 +25,13 @@ class Meter(Calculator):
         inner: The calculator that does the work.
         calls: Energy-and-force evaluations so far.
         seconds: Wall-clock seconds in them.
-        differentiates: Whether the calculator takes its forces with torch.
     """
 
     implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012 (as ASE declares it)
 
-    def __init__(self, inner: Calculator, differentiates: bool = True) -> None:
+    def __init__(self, inner: Calculator) -> None:
         super().__init__()
         self.inner = inner
-        self.differentiates = differentiates
         self.calls = 0
         self.seconds = 0.0
 
@@ -45,29 +43,51 @@ class Meter(Calculator):
         self.results = {}
         start = time.perf_counter()
         try:
-            with first_derivatives_only() if self.differentiates else contextlib.nullcontext():
-                self.inner.calculate(atoms, properties, system_changes)
+            self.inner.calculate(atoms, properties, system_changes)
         finally:
             self.calls += 1
             self.seconds += time.perf_counter() - start
         self.results = {key: self.inner.results[key] for key in (*self.implemented_properties, "free_energy")}
 
 
-@contextlib.contextmanager
-def first_derivatives_only() -> Iterator[None]:
-    """Take forces and stress without a graph for second derivatives, for as long as this lasts.
+def in_one_sweep(model: Any) -> Any:
+    """Let a CHGNet model take forces and stress in one backward sweep, without what only its training needs.
 
-    CHGNet asks for that graph because its training needs it; in a relaxation it is a fifth of the CPU time of a force
-    call (`benchmarks/force_calls.py`). No other thread may differentiate meanwhile.
+    CHGNet sweeps twice, with a graph for second derivatives, and keeps what the derivatives of its weights would take.
+    In a relaxation that is half of a force call (`benchmarks/force_calls.py`). No other thread may differentiate
+    while it computes.
+
+    Returns:
+        The model, changed in place.
+    """
+    compute = model._compute
+
+    def compute_in_one_sweep(graph: Any, **kwargs: Any) -> Any:
+        with derivatives_at_once([*graph.atom_positions, *graph.strains]):
+            return compute(graph, **kwargs)
+
+    model._compute = compute_in_one_sweep
+    return model.requires_grad_(False)
+
+
+@contextlib.contextmanager
+def derivatives_at_once(leaves: Sequence[Any]) -> Iterator[None]:
+    """While this lasts, the first call of `torch.autograd.grad` takes the first derivatives by all of `leaves`.
+
+    Later calls are answered from these: they must be about the same output.
     """
     import torch
 
     grad = torch.autograd.grad
+    found: dict[int, Any] = {}
 
-    def first_order(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        return grad(outputs, inputs, *args, **{**kwargs, "create_graph": False})
+    def once(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        wanted = (inputs,) if isinstance(inputs, torch.Tensor) else tuple(inputs)
+        if not found:
+            found.update(zip(map(id, leaves), grad(outputs, leaves), strict=True))
+        return tuple(found[id(leaf)] for leaf in wanted)
 
-    torch.autograd.grad = first_order
+    torch.autograd.grad = once
     try:
         yield
     finally:
@@ -81,7 +101,8 @@ def chgnet(model_name: str = "0.3.0") -> Meter:
     from chgnet.model.dynamics import CHGNetCalculator
 
     with contextlib.redirect_stdout(io.StringIO()):  # it prints the device it runs on
-        return Meter(CHGNetCalculator(CHGNet.load(model_name=model_name, verbose=False), on_isolated_atoms="ignore"))
+        model = in_one_sweep(CHGNet.load(model_name=model_name, verbose=False))
+        return Meter(CHGNetCalculator(model, on_isolated_atoms="ignore"))
 
 
 @cache
@@ -107,7 +128,7 @@ def lennard_jones() -> Meter:
     """A Lennard-Jones model, `dft.pair_potential`: to try out a cluster in seconds."""
     from dft.pair_potential import LennardJones
 
-    return Meter(LennardJones(), differentiates=False)
+    return Meter(LennardJones())
 
 
 def meter_reading(calculator: Any) -> tuple[int, float]:

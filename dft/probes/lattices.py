@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -80,13 +81,19 @@ def compact_supercells(lattice: SiteLattice, size: int, n: int, rng: np.random.G
 
     Compact cells keep the periodic images apart, so that a decoration is not forced into rods and sheets.
     """
-    scored: dict[tuple[float, ...], np.ndarray] = {}
-    for hnf in _hermite_normal_forms(size):
-        scored.setdefault(_metric(_reduced(hnf @ lattice.cell)), hnf)
-    ordered = [scored[key] for key in sorted(scored)]
+    ordered = _by_compactness(tuple(lattice.cell.ravel().tolist()), size)
     rest = ordered[1 : max(n + 1, len(ordered) // 4)]
     picked = rng.permutation(len(rest))[: n - 1]
     return [lattice.supercell(hnf) for hnf in (ordered[0], *(rest[i] for i in sorted(picked)))]
+
+
+@cache
+def _by_compactness(cell: tuple[float, ...], size: int) -> tuple[np.ndarray, ...]:
+    """Matrices of the differently shaped supercells of `size` cells, the most compact shape first."""
+    scored: dict[tuple[float, ...], np.ndarray] = {}
+    for hnf in _hermite_normal_forms(size):
+        scored.setdefault(_metric(_reduced(hnf @ np.reshape(cell, (3, 3)))), hnf)
+    return tuple(scored[key] for key in sorted(scored))
 
 
 def _body_centred() -> SiteLattice:
@@ -129,7 +136,7 @@ def _reduced(cell: np.ndarray) -> np.ndarray:
             for j in range(3):
                 if i != j:
                     cell[i] -= np.rint(cell[i] @ cell[j] / (cell[j] @ cell[j])) * cell[j]
-        if np.allclose(before, cell):
+        if np.array_equal(before, cell):
             break
     return cell if np.linalg.det(cell) > 0 else -cell
 

@@ -10,12 +10,12 @@ import gzip
 import json
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pymatgen.analysis.prototypes as pymatgen_prototypes
 from pymatgen.core import Composition, Structure
 
 from dft.compositions import oxidation_states
@@ -75,7 +75,11 @@ def _assigned(composition: Composition) -> Iterator[tuple[str, Structure]]:
 @cache
 def _library() -> dict[str, list[tuple[str, tuple[str, ...], Structure]]]:
     """Label, names and ordered primitive structure of each prototype, by anonymous formula."""
-    path = Path(pymatgen_prototypes.__file__).with_name("aflow_prototypes.json.gz")
+    # The table alone: importing the module that holds it takes seven seconds, for what is not needed here.
+    module = find_spec("pymatgen.analysis.prototypes")
+    assert module is not None
+    assert module.origin is not None
+    path = Path(module.origin).with_name("aflow_prototypes.json.gz")
     library: dict[str, list[tuple[str, tuple[str, ...], Structure]]] = {}
     for entry in json.loads(gzip.decompress(path.read_bytes())):
         tags = {key: value if value != "None" else "" for key, value in entry["tags"].items()}
