@@ -171,6 +171,7 @@ class Competing(_Section):
         "offline", description="offline: search at known formulas; materials_project; or a folder of CIFs and the like"
     )
     window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
+    max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell in a search; larger formulas get no energy")
 
 
 class Verdicts(_Section):

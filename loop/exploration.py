@@ -169,7 +169,7 @@ class Exploration:
         probe_settings = ProbeSettings(
             generators=settings.probes.generators,
             n_structures=SEARCHES[settings.probes.search][0],
-            max_atoms=settings.probes.max_atoms,
+            max_atoms=(settings.probes if role == "probe" else settings.competing).max_atoms,
             folder=settings.probes.folder or "",
         )
         return Task(f"{role} {formula}", build, (role, formula, probe_settings, settings.seed))

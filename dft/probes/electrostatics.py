@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
 from pymatgen.core.ewald import EwaldSummation
+from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from dft.probes.volumes import ionic_radius
 
@@ -95,12 +97,32 @@ BORN_STRENGTH = 0.42
 def born_minimum(
     structure: Structure, charges: dict[str, float], electrostatic: float | None = None
 ) -> tuple[float, float]:
-    """Energy and scale of a structure of ions at the volume where attraction and Born repulsion balance.
+    """As `balance_of_ions`, of a structure.
 
     Args:
         structure: Ordered.
-        charges: Charge by symbol; the repulsion acts between spheres of the ionic radii, r_i + r_j.
+        charges: Charge by symbol.
         electrostatic: Electrostatic energy of the cell, eV, where it is known already.
+    """
+    symbols = [site.specie.symbol for site in structure]
+    cell = structure.lattice.matrix
+    if electrostatic is None:
+        q = np.array([charges[symbol] for symbol in symbols])
+        electrostatic = float(q @ unit_charge_matrix(cell, structure.frac_coords) @ q)
+    return balance_of_ions(cell, structure.cart_coords, symbols, charges, electrostatic)
+
+
+def balance_of_ions(
+    cell: np.ndarray, positions: np.ndarray, symbols: Sequence[str], charges: dict[str, float], electrostatic: float
+) -> tuple[float, float]:
+    """Energy and scale of a crystal of ions at the volume where attraction and Born repulsion balance.
+
+    Args:
+        cell: Lattice vectors as rows, Å, shape (3, 3).
+        positions: Cartesian, Å, shape (n, 3).
+        symbols: One per site.
+        charges: Charge by symbol; the repulsion acts between spheres of the ionic radii, r_i + r_j.
+        electrostatic: Electrostatic energy of the cell, eV.
 
     Returns:
         Energy, eV/atom, and the factor on all lengths that minimises it; where the ions do not attract each other,
@@ -109,16 +131,24 @@ def born_minimum(
     Source:
         Born & Landé, Verh. Dtsch. Phys. Ges. 20, 210 (1918).
     """
-    q = np.array([charges[site.specie.symbol] for site in structure])
-    radius = np.array([ionic_radius(site.specie.symbol, charge) for site, charge in zip(structure, q, strict=True)])
-    if electrostatic is None:
-        electrostatic = float(q @ unit_charge_matrix(structure.lattice.matrix, structure.frac_coords) @ q)
     attraction = -electrostatic
-    i, j, _, distance = structure.get_neighbor_list(2.5 * 2 * float(radius.max()))
+    if attraction <= 0:
+        return -attraction / len(symbols), 1.0
+    q = np.array([charges[symbol] for symbol in symbols])
+    radius = np.array([ionic_radius(symbol, charge) for symbol, charge in zip(symbols, q, strict=True)])
+    i, j, distance = _neighbours(cell, positions, 2.5 * 2 * float(radius.max()))
     contact = radius[i] + radius[j]
     strength = BORN_STRENGTH * np.maximum(np.abs(q[i] * q[j]), 0.5) / contact
     repulsion = 0.5 * float(np.sum(strength * (contact / distance) ** BORN_EXPONENT))
-    if attraction <= 0:
-        return -attraction / len(structure), 1.0
     scale = (BORN_EXPONENT * repulsion / attraction) ** (1 / (BORN_EXPONENT - 1))
-    return -attraction / scale * (1 - 1 / BORN_EXPONENT) / len(structure), scale
+    return -attraction / scale * (1 - 1 / BORN_EXPONENT) / len(symbols), scale
+
+
+def _neighbours(cell: np.ndarray, positions: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of sites within reach, periodic images included: indices and distances, Å."""
+    points = np.ascontiguousarray(positions, dtype=float)
+    i, j, _, distance = find_points_in_spheres(
+        points, points, r=reach, pbc=np.ones(3, dtype=np.int64), lattice=np.ascontiguousarray(cell, dtype=float)
+    )
+    apart = distance > 1e-8  # not a site and itself
+    return i[apart], j[apart], distance[apart]

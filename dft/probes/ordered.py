@@ -16,10 +16,10 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from dft.compositions import oxidation_states
 from dft.probes.base import ProbeSettings, ProbeStructure
-from dft.probes.electrostatics import born_minimum, swap_descent, unit_charge_matrix
+from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descent, unit_charge_matrix
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
-from dft.probes.volumes import has_anions, is_large_cation, least_volume, rattled, rough_volume
+from dft.probes.volumes import has_anions, is_large_cation, least_volume, rough_volume
 
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
 SAME_ENERGY = 1e-4
@@ -74,14 +74,14 @@ def frameworks(composition: Composition, settings: ProbeSettings, rng: np.random
 def _arranged(
     composition: Composition, settings: ProbeSettings, lattices: tuple[str, ...], rng: np.random.Generator
 ) -> list[ProbeStructure]:
-    families: dict[str, list[tuple[float, Structure]]] = {}
+    families: dict[str, list[tuple[float, _Draft]]] = {}
     for cell_formula in cell_formulas(composition, settings):
         for large_packed in _packings_of_cations(composition):
             ions = _split(cell_formula, large_packed)
-            for family, energy, structure in _families(ions, settings, lattices, rng):
-                families.setdefault(family, []).append((energy, structure))
+            for family, energy, draft in _families(ions, settings, lattices, rng):
+                families.setdefault(family, []).append((energy, draft))
     for found in families.values():
-        found.sort(key=lambda pair: pair[0])
+        found.sort(key=lambda pair: round(pair[0], 9))  # mirror images stay in order on every machine
     return list(_in_turn(composition, families)) if families else []
 
 
@@ -116,7 +116,7 @@ def _split(cell: Composition, large_packed: bool) -> _Ions:
 
 def _families(
     ions: _Ions, settings: ProbeSettings, lattices: tuple[str, ...], rng: np.random.Generator
-) -> Iterator[tuple[str, float, Structure]]:
+) -> Iterator[tuple[str, float, _Draft]]:
     """Each arrangement with its family name and electrostatic energy in eV/atom."""
     for name in lattices:
         lattice = framework(name) if name in FRAMEWORKS else packing(name)
@@ -126,8 +126,8 @@ def _families(
         for cell in compact_supercells(lattice, size, settings.supercells, rng):
             sites = _Sites.of(cell, ions)
             for holes in _kinds_of_holes(name, ions):
-                for energy, structure in _arrange(ions, sites, holes, settings, rng):
-                    yield _family_name(name, holes, ions), energy, structure
+                for energy, draft in _arrange(ions, sites, holes, settings, rng):
+                    yield _family_name(name, holes, ions), energy, draft
 
 
 def _kinds_of_holes(name: str, ions: _Ions) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ class _Sites:
 
 def _arrange(
     ions: _Ions, sites: _Sites, holes: str, settings: ProbeSettings, rng: np.random.Generator
-) -> list[tuple[float, Structure]]:
+) -> list[tuple[float, _Draft]]:
     """The arrangements of lowest electrostatic energy on one supercell, `N_ARRANGEMENTS` at most."""
     used = np.isin(sites.kind, HOLES.get(holes, (0,)))
     sublattice = (sites.kind[used] > 0).astype(int)
@@ -183,11 +183,43 @@ def _arrange(
         order, energy = swap_descent(matrix, charges, sublattice)
         found.setdefault(round(energy / len(ions.packed + ions.inside) / SAME_ENERGY), (energy, species[start[order]]))
     best = [found[key] for key in sorted(found)[:N_ARRANGEMENTS]]
-    scaled = [
-        scaled_to_minimum(_structure(sites.cell, sites.frac[used], placed), ions.charges, energy)
-        for energy, placed in best
-    ]
-    return [(energy, rattled(structure, settings.rattle, rng)) for energy, structure in scaled]
+    return [_at_minimum(sites, used, placed, ions, energy, settings.rattle, rng) for energy, placed in best]
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A structure of which only the numbers are there: most arrangements are never built."""
+
+    cell: np.ndarray
+    positions: np.ndarray
+    symbols: list[str]
+
+    def structure(self) -> Structure:
+        return Structure(Lattice(self.cell), self.symbols, self.positions, coords_are_cartesian=True)
+
+
+def _at_minimum(
+    sites: _Sites,
+    used: np.ndarray,
+    placed: np.ndarray,
+    ions: _Ions,
+    electrostatic: float,
+    rattle: float,
+    rng: np.random.Generator,
+) -> tuple[float, _Draft]:
+    """Ions as placed on the used sites, empty where vacant, at the volume of lowest energy, every one displaced."""
+    filled = np.flatnonzero(placed != "")
+    order = filled[np.argsort(placed[filled], kind="stable")]
+    symbols, frac = placed[order].tolist(), sites.frac[used][order]
+    energy, scale = balance_of_ions(sites.cell, frac @ sites.cell, symbols, ions.charges, electrostatic)
+    composition = Composition(Counter(symbols))
+    if has_anions(composition):
+        volume = float(np.linalg.det(sites.cell))
+        scale = max(scale, (least_volume(composition) / volume) ** (1 / 3))
+    else:
+        scale = 1.0
+    cell = sites.cell * scale
+    return energy, _Draft(cell, frac @ cell + rng.normal(scale=rattle, size=frac.shape), symbols)
 
 
 def scaled_to_minimum(
@@ -208,13 +240,7 @@ def scaled_to_minimum(
     return energy, structure
 
 
-def _structure(cell: np.ndarray, frac: np.ndarray, species: np.ndarray) -> Structure:
-    filled = species != ""
-    order = np.argsort(species[filled], kind="stable")
-    return Structure(Lattice(cell), species[filled][order].tolist(), frac[filled][order])
-
-
-def _in_turn(composition: Composition, families: dict[str, list[tuple[float, Structure]]]) -> Iterator[ProbeStructure]:
+def _in_turn(composition: Composition, families: dict[str, list[tuple[float, _Draft]]]) -> Iterator[ProbeStructure]:
     """One structure of each family, then the next of each; those of equal size and energy are the same."""
     seen: set[tuple[int, int]] = set()
     depth = max(map(len, families.values()))
@@ -223,9 +249,10 @@ def _in_turn(composition: Composition, families: dict[str, list[tuple[float, Str
         for family, found in ranked:
             if k >= len(found):
                 continue
-            energy, structure = found[k]
-            key = (len(structure), round(energy / SAME_ENERGY))
+            energy, draft = found[k]
+            key = (len(draft.symbols), round(energy / SAME_ENERGY))
             if key not in seen:
                 seen.add(key)
+                structure = draft.structure()
                 assert structure.composition.reduced_formula == composition.reduced_formula
                 yield ProbeStructure(structure, family)
