@@ -7,8 +7,9 @@ import pytest
 from loop.records import CampaignRecord, CycleRecord
 from loop.report.charts import bump_chart, latent_map, traces
 from loop.report.citations import citations
+from loop.report.field_maps import draw_fields
 from loop.report.found import near_hull
-from loop.report.page import build_report, draw_fields
+from loop.report.page import build_report
 from loop.report.readable import mev, plain
 from loop.report.tables import probe_table
 from loop.report.view import page_view
