@@ -55,7 +55,13 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        formula=html, mev=readable.mev, number=readable.number, duration=readable.duration, plain=readable.plain
+        formula=html,
+        mev=readable.mev,
+        number=readable.number,
+        duration=readable.duration,
+        plain=readable.plain,
+        sentence=readable.sentence,
+        whole=readable.whole,
     )
     environment.filters.update(level_table=level_table, stem=lambda lower: file_stem(lower, top=False))
     environment.filters.update(winners=winners, level=level_in_words, file_name=lambda path: Path(path).name)
