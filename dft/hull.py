@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
+from dft.decomposition import Decomposition, Entry, decompose
+
 #: Where an entry carries the identity of its level of theory: ``entry.data[LEVEL_KEY]``.
 LEVEL_KEY = "level_of_theory"
-
-Entry = ComputedEntry | PDEntry
-
-
 #: eV/atom: an entry no higher than this may be a corner of the hull.
 _ON_THE_HULL = 1e-6
 
@@ -106,40 +104,47 @@ def hull_points(probes: Sequence[Entry], competing: Sequence[Entry], level: str 
     _require_references([*competing, *probes], level)
     alone = build_phase_diagram(competing, level)
     # What lies above the hull of the competing phases is no corner of the hull of all, and is left out of building it.
-    corners = [probe for probe in probes if distance_from(alone, probe) <= _ON_THE_HULL]
+    above = distances_from(alone, probes)
+    corners = [probe for probe, distance in zip(probes, above, strict=True) if distance <= _ON_THE_HULL]
     everything = build_phase_diagram([*competing, *corners], level) if corners else alone
-    return [distances(probe, everything, alone) for probe in probes]
+    return distances(probes, everything, alone)
 
 
-def distances(probe: Entry, everything: PhaseDiagram, alone: PhaseDiagram) -> HullPoint:
-    """One entry seen against the hull of all entries, and against that of the competing phases alone."""
-    decomposition, e_above_hull = _above(everything, probe)
-    competing_decomposition, e_above_competing = _above(alone, probe)
-    return HullPoint(
-        formula=_formula(probe),
-        energy_per_atom=float(probe.energy_per_atom),
-        e_above_hull=max(0.0, e_above_hull),
-        e_above_competing=e_above_competing,
-        decomposition=_by_formula(decomposition),
-        competing_decomposition=_by_formula(competing_decomposition),
-    )
-
-
-def distance_from(diagram: PhaseDiagram, entry: Entry) -> float:
-    """Signed distance of an entry from a hull that need not hold it, eV/atom.
+def distances(probes: Sequence[Entry], everything: PhaseDiagram, alone: PhaseDiagram) -> list[HullPoint]:
+    """Entries seen against the hull of all entries, and against that of the competing phases alone.
 
     Raises:
-        ValueError: If it lies outside the chemical system of the hull.
+        ValueError: If one lies outside the chemical system of a hull.
     """
-    return _above(diagram, entry)[1]
+    competing_decompositions, above_competing = _above(alone, probes)
+    same = everything is alone
+    decompositions, above = (competing_decompositions, above_competing) if same else _above(everything, probes)
+    return [
+        HullPoint(
+            formula=_formula(probe),
+            energy_per_atom=float(probe.energy_per_atom),
+            e_above_hull=max(0.0, float(above[i])),
+            e_above_competing=float(above_competing[i]),
+            decomposition=_by_formula(decompositions[i]),
+            competing_decomposition=_by_formula(competing_decompositions[i]),
+        )
+        for i, probe in enumerate(probes)
+    ]
 
 
-def _above(diagram: PhaseDiagram, entry: Entry) -> tuple[dict, float]:
-    """Decomposition and signed distance from a hull that need not hold the entry, eV/atom."""
-    decomposition, distance = diagram.get_decomp_and_e_above_hull(entry, allow_negative=True, check_stable=False)
-    if decomposition is None or distance is None:
-        raise ValueError(f"{entry.composition.reduced_formula} lies outside the chemical system of its hull")
-    return decomposition, float(distance)
+def distances_from(diagram: PhaseDiagram, entries: Sequence[Entry]) -> list[float]:
+    """Signed distances of entries from a hull that need not hold them, eV/atom.
+
+    Raises:
+        ValueError: If one lies outside the chemical system of the hull.
+    """
+    return [float(distance) for distance in _above(diagram, entries)[1]]
+
+
+def _above(diagram: PhaseDiagram, entries: Sequence[Entry]) -> tuple[list[Decomposition], np.ndarray]:
+    """Decompositions of entries and their signed distances from a hull that need not hold them, eV/atom."""
+    decompositions, hull = decompose(diagram, [entry.composition for entry in entries])
+    return decompositions, np.array([entry.energy_per_atom for entry in entries]) - hull
 
 
 def lowest_per_composition(entries: Sequence[Entry]) -> list[Entry]:
@@ -156,7 +161,7 @@ def _level(entry: Entry) -> str | None:
     return entry.data.get(LEVEL_KEY) if isinstance(entry, ComputedEntry) else None
 
 
-def _by_formula(decomposition: dict) -> dict[str, float]:
+def _by_formula(decomposition: Decomposition) -> dict[str, float]:
     return {_formula(entry): round(float(x), 6) for entry, x in decomposition.items() if x > 1e-6}
 
 

@@ -88,7 +88,7 @@ def section_points(
     """
     everything = build_section([*competing, *probes], end_members, level)
     alone = build_section(competing, end_members, level)
-    return [distances(_between(probe, alone), everything, alone) for probe in probes]
+    return distances([_between(probe, alone) for probe in probes], everything, alone)
 
 
 def above_section(entries: Sequence[Entry], end_members: Sequence[str]) -> list[float | None]:

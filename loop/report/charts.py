@@ -48,7 +48,7 @@ def traces(record: CampaignRecord, top: int = 8) -> list[Trace]:
 
 
 def bump_chart(record: CampaignRecord) -> Markup:
-    """Ranks of the leading fields over the cycles; a line ends where its field was explored and left the candidates."""
+    """Ranks of the leading fields over the cycles; a line ends where its field joined what is known or was filtered."""
     followed = traces(record)
     numbers = [cycle.number for cycle in record.cycles if not cycle.ranking.empty]
     if not followed or not numbers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from math import gcd
 
 from markupsafe import Markup, escape
 from pymatgen.core import Composition
@@ -28,8 +29,9 @@ def field_formula(formula: str, elements: Sequence[str]) -> str:
     composition = Composition(formula)
     amounts = composition.get_el_amt_dict()
     if all(abs(n - round(n)) < 1e-8 for n in amounts.values()):
-        # an element stays as one atom; pymatgen would write Cl2
-        divisor = composition.get_reduced_composition_and_factor()[1] if len(amounts) > 1 else max(amounts.values())
+        divisor = float(gcd(*(round(n) for n in amounts.values())))
+        if len(amounts) == 2:  # Li2O2 stays as it is; an element stays as one atom, where pymatgen would write Cl2
+            divisor = composition.get_reduced_composition_and_factor()[1]
         amounts = {symbol: n / divisor for symbol, n in amounts.items()}
     order = {symbol: i for i, symbol in enumerate(elements)}
     symbols = sorted(amounts, key=lambda symbol: (order.get(symbol, len(order)), symbol))

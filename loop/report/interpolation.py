@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 SPARSE_BEYOND = 0.12
 #: The grid reaches beyond the map by this, so that its edge is weighted like its middle.
 _MARGIN = 0.3
+#: Rows of discs summed at a time, which bounds the memory.
+_AT_A_TIME = 300_000
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,9 @@ def interpolate(places: np.ndarray, energies: np.ndarray, resolution: int = 201)
     grid = np.stack(np.meshgrid(wide, wide), axis=-1)
     distance, nearest = cKDTree(places).query(grid)
     # radii in grid steps, rounded down: no disc reaches past its own calculation
-    energy = _spread(energies[nearest], (distance * (resolution - 1) + 1e-9).astype(int))
+    energy = _spread(energies[nearest], (distance * (resolution - 1) + 1e-9).astype(int), margin)
     inner = slice(margin, margin + resolution)
-    grid, energy, distance = grid[inner, inner], energy[inner, inner], distance[inner, inner]
+    grid, distance = grid[inner, inner], distance[inner, inner]
     normals, offsets = hull.equations[:, :2], hull.equations[:, 2]
     # one edge of the hull after the other; a hair outwards, so that points on the edge belong to it
     inside = np.all(
@@ -89,26 +92,45 @@ def interpolate(places: np.ndarray, energies: np.ndarray, resolution: int = 201)
     return Ground(axis, axis, energy, distance, inside, places[hull.vertices])
 
 
-def _spread(values: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Mean at each grid point of the values whose discs reach it.
+def _spread(values: np.ndarray, radii: np.ndarray, margin: int) -> np.ndarray:
+    """Mean at each grid point within the margin of the values whose discs reach it.
 
     A disc is a stack of rows; each row adds its value where it begins and takes it away where it ends, and one sum
     along the rows of the grid fills all of them.
     """
-    height, width = values.shape
-    ends = [np.zeros(height * (width + 1)) for _ in range(2)]  # of sums of values, and of counts
-    for radius in np.unique(radii):
-        rows, columns = np.nonzero(radii == radius)
-        offsets = np.arange(-radius, radius + 1)
-        reach = np.sqrt(radius**2 - offsets**2 + 1e-9).astype(int)
-        i = rows[:, None] + offsets
-        on_grid = (i >= 0) & (i < height)
-        first = i * (width + 1) + np.maximum(columns[:, None] - reach, 0)
-        last = i * (width + 1) + np.minimum(columns[:, None] + reach, width - 1) + 1
-        places = np.concatenate([first[on_grid], last[on_grid]])
-        shares = np.broadcast_to(values[rows, columns][:, None], i.shape)[on_grid]
-        for end, amount in zip(ends, (shares, np.ones_like(shares)), strict=True):
-            end += np.bincount(places, np.concatenate([amount, -amount]), end.size)
-    total, weight = (np.cumsum(end.reshape(height, width + 1), axis=1)[:, :-1] for end in ends)
+    n = len(values) - 2 * margin
+    size = n * (n + 1)
+    totals, counts = np.zeros(size), np.zeros(size, dtype=int)
+    for begins, ends, shares in _batches(values, radii, margin):
+        totals += np.bincount(begins, shares, size) - np.bincount(ends, shares, size)
+        counts += np.bincount(begins, minlength=size) - np.bincount(ends, minlength=size)
+    total, count = (np.cumsum(each.reshape(n, n + 1), axis=1)[:, :-1] for each in (totals, counts))
     # sums of many numbers are a hair off: no mean lies outside what it is a mean of
-    return np.clip(total / np.maximum(weight, 1e-12), values.min(), values.max())
+    return np.clip(total / np.maximum(count, 1), values.min(), values.max())
+
+
+def _batches(values: np.ndarray, radii: np.ndarray, margin: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Where the rows of all discs begin and end on the grid within the margin, and their values, many at a time."""
+    n = len(values) - 2 * margin
+    rows, columns, radii, values = (each.reshape(-1) for each in (*np.indices(radii.shape) - margin, radii, values))
+    order = np.argsort(radii, kind="stable")
+    reaches, starts = np.unique(radii[order], return_index=True)
+    parts: list[tuple[np.ndarray, ...]] = []
+    for radius, members in zip(reaches, np.split(order, starts[1:]), strict=True):
+        parts.append(_rows(rows[members], columns[members], values[members], radius, n))
+        if sum(len(part[0]) for part in parts) > _AT_A_TIME:
+            yield tuple(map(np.concatenate, zip(*parts, strict=True)))
+            parts = []
+    if parts:
+        yield tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _rows(i: np.ndarray, j: np.ndarray, values: np.ndarray, radius: int, n: int) -> tuple[np.ndarray, ...]:
+    """Where the rows of discs of one radius about (i, j) begin and end on a grid of n by n, and their values."""
+    offsets = np.arange(-radius, radius + 1)
+    reach = np.sqrt(radius**2 - offsets**2 + 1e-9).astype(int)
+    lines = i[:, None] + offsets
+    first, last = np.maximum(j[:, None] - reach, 0), np.minimum(j[:, None] + reach + 1, n)
+    on_grid = (lines >= 0) & (lines < n) & (first < last)
+    base = (lines * (n + 1))[on_grid]
+    return base + first[on_grid], base + last[on_grid], np.broadcast_to(values[:, None], lines.shape)[on_grid]

@@ -11,8 +11,9 @@ from markupsafe import Markup
 from loop.records import CampaignRecord, FieldRecord
 from loop.report import found, readable, view
 from loop.report.citations import citations
+from loop.report.field_maps import draw_fields
 from loop.report.levels import level_table
-from loop.report.page import draw_fields, write_structures
+from loop.report.page import write_structures
 from loop.report.tables import write_tables
 from loop.report.winners import winners
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
-from dft.hull import build_phase_diagram, distance_from, hull_points
+from dft.hull import build_phase_diagram, distances_from, hull_points
 from dft.section import above_section
 from loop.records import FieldRecord
 from loop.report.energies import EnergyTable
@@ -178,7 +178,7 @@ def _above_full_hull(record: FieldRecord, rows: list[dict]) -> dict[int, float]:
     known = [pd.isna(row.get("e_above_hull")) or float(row["e_above_hull"]) <= KNOWN_WITHIN for row in rows]
     stable = [entry for entry, is_known in zip(competing, known, strict=True) if is_known]
     diagram = build_phase_diagram([*stable, *new])
-    return {i: max(0.0, distance_from(diagram, entry)) for i, entry in enumerate(competing)}
+    return {i: max(0.0, distance) for i, distance in enumerate(distances_from(diagram, competing))}
 
 
 def _entry(formula: str, energy_per_atom: float) -> ComputedEntry:

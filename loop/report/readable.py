@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup, escape
+
+#: Before a number, at the beginning of a word.
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
-def mev(value: float | None, signed: bool = False) -> str:
+def mev(value: float | None, signed: bool = False, digits: int = 1) -> str:
     """An energy in eV/atom as a person reads it, meV/atom."""
     if value is None or pd.isna(value):
         return "–"
-    text = f"{value * 1000:+.1f}" if signed else f"{abs(value) * 1000:.1f}"
+    text = f"{value * 1000:+.{digits}f}" if signed else f"{abs(value) * 1000:.{digits}f}"
     return text.replace("-", "−")
 
 
@@ -39,3 +44,15 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(plain(part) for part in value)
     return number(value)
+
+
+def sentence(text: str) -> str:
+    """A note of the records as a sentence: a capital letter, signs of minus, a full stop."""
+    text = _MINUS.sub("−", text.strip())
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
+
+
+def whole(text: object) -> Markup:
+    """Text for a web page, escaped, in which no name such as Li-Sn-S-Cl is broken at a hyphen."""
+    words = (escape(word) for word in str(text).split(" "))
+    return Markup(" ").join(Markup("<span>{}</span>").format(word) if "-" in word else word for word in words)

@@ -20,6 +20,8 @@ _ROWS = 8
 _HEAD = ("Composition", "From competing phases (meV/atom)", "Decomposes into (fractions of atoms)")
 #: Shares of the table's width; points; inches from the top that nothing passes; line height in units of the font.
 _SHARES, _CELL_FONT, _BOTTOM, _LINE = (0.3, 0.22, 0.48), 12, 7.3, 1.2
+#: Inches for a map beside its table; that of a line is wider than high.
+_MAP_WIDTH = 6.5
 
 
 def write_slides(record: CampaignRecord, path: Path) -> Path:
@@ -53,7 +55,8 @@ def _summary(deck: Any, page: view.PageView) -> None:
     slide = _titled(deck, page.record.name)
     lines = [page.state, f"Level of theory: {page.level}", f"{page.cpu_hours:.2f} CPU-hours in calculations"]
     if page.found:
-        near = f"{len(page.near)} of {len(page.found)} compositions within {readable.mev(page.stable_below)} meV/atom"
+        limit = readable.mev(page.stable_below, digits=0)
+        near = f"{len(page.near)} of {len(page.found)} compositions within {limit} meV/atom"
         lines.append(f"{near} of the competing phases")
     bottom = _write(slide, lines, top=1.2)
     if page.found:
@@ -72,11 +75,16 @@ def _field_slide(deck: Any, field: FieldRecord, record: CampaignRecord) -> None:
         figure = draw_hull_map(points, PhaseField.parse(field.phase_field), note, mark, size="slide")
         image = io.BytesIO()
         figure.savefig(image, format="png", dpi=160)
-        picture = slide.shapes.add_picture(image, Inches(0.4), Inches(1.15), height=Inches(6.2))
+        wide, tall = figure.get_size_inches()
+        height = min(6.2, _MAP_WIDTH * tall / wide)
+        picture = slide.shapes.add_picture(image, Inches(0.4), Inches(1.15), height=Inches(height))
         picture._element.nvPicPr.cNvPr.set("descr", f"Energy above hull over {field.phase_field}")
     except ValueError as error:
         _write(slide, [str(error)], top=1.4, width=6.0)
-    told = [lowered(field.reason) or "No verdict yet.", f"Level of theory: {level_in_words(level_of(field))}"]
+    told = [
+        lowered(readable.sentence(field.reason)) or "No verdict yet.",
+        f"Level of theory: {level_in_words(level_of(field))}",
+    ]
     bottom = _write(slide, told, top=1.2, left=7.1, width=5.9, size=12)
     rows = [(lowered(each.formula), *_energies(each)) for each in found.found_in(field)]
     if rows:

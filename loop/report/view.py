@@ -18,6 +18,9 @@ from loop.report.points import WITHOUT_ENERGY, finished, level_in_words, level_o
 from loop.report.tables import competing_table, probe_table
 from vae.phase_fields import PhaseField
 
+#: Columns of a ranking up to its score: the field, the rank, the score.
+_OWN_RANKS = 3
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -111,12 +114,22 @@ class PageView:
         if self.latest is None:
             return pd.DataFrame()
         ranking = self.latest.ranking.reset_index(drop=True)
-        return pd.concat([ranking, self.baselines.ranks], axis=1) if not self.baselines.ranks.empty else ranking
+        if self.baselines.ranks.empty:
+            return ranking
+        # beside our own ranks, where they are seen without scrolling
+        names = [*ranking.columns[:_OWN_RANKS], *self.baselines.ranks, *ranking.columns[_OWN_RANKS:]]
+        return pd.concat([ranking, self.baselines.ranks], axis=1)[names]
 
-    @property
+    @cached_property
     def numeric(self) -> list[str]:
         """Columns of the last ranking that hold numbers."""
         return list(map(str, self.ranked.select_dtypes("number").columns))
+
+    @cached_property
+    def lists(self) -> list[str]:
+        """Columns of the last ranking that hold several names of fields in a row."""
+        texts = self.ranked.select_dtypes(exclude="number").drop(columns="phase_field", errors="ignore")
+        return [str(name) for name in texts if texts[name].astype(str).str.contains(r"-\S* .*-", regex=True).any()]
 
     @property
     def priors(self) -> list[dict[str, Any]]:

@@ -20,9 +20,9 @@ def winners(found: Sequence[Found]) -> str:
         kind, _, detail = family.partition(": ")
         kinds.setdefault(kind, Counter())[detail] += n
     ordered = sorted(kinds.items(), key=lambda item: -item[1].total())
-    return "; ".join(f"{kind} {details.total()}{_in_brackets(details)}" for kind, details in ordered)
+    return ", ".join(f"{details.total()} {kind}{_in_brackets(details)}" for kind, details in ordered)
 
 
 def _in_brackets(details: Counter[str]) -> str:
-    parts = [f"{detail} {n}" for detail, n in details.most_common() if detail]
-    return f" ({', '.join(parts)})" if parts else ""
+    parts = [f"{n} {detail}" for detail, n in details.most_common() if detail]
+    return f" ({'; '.join(parts)})" if parts else ""

@@ -7,9 +7,10 @@ import pytest
 from loop.records import CampaignRecord, CycleRecord
 from loop.report.charts import bump_chart, latent_map, traces
 from loop.report.citations import citations
+from loop.report.field_maps import draw_fields
 from loop.report.found import near_hull
-from loop.report.page import build_report, draw_fields
-from loop.report.readable import mev, plain
+from loop.report.page import build_report
+from loop.report.readable import mev, plain, sentence, whole
 from loop.report.tables import probe_table
 from loop.report.view import page_view
 
@@ -115,10 +116,28 @@ def test_nothing_and_truth_are_said_in_words():
     assert plain({"log odds": None, "collapsed": False}) == "log odds –; collapsed no"
 
 
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [("lies -44 meV/atom below Li-B-N-O", "Lies −44 meV/atom below Li-B-N-O."), ("Done.", "Done."), ("", "")],
+)
+def test_notes_become_sentences(note, said):
+    assert sentence(note) == said
+
+
+def test_names_are_not_broken_and_stay_text():
+    assert whole("Li-P-O <b>-") == "<span>Li-P-O</span> <span>&lt;b&gt;-</span>"
+
+
+def test_ranks_of_the_baselines_stand_beside_our_own(record):
+    names = list(page_view(record).ranked.columns)
+    assert names[:3] == ["phase_field", "rank", "score"]
+    assert names[3:5] == ["rank by popularity", "rank by known pairs"]
+
+
 def test_the_page_says_what_to_make_next(record, tmp_path):
     html = text_of(build_report(record, tmp_path))
     told = re.sub(r"(<[^>]+>|\s)+", " ", html[html.index('class="next">') :].split("</div>")[0])
-    assert "Li 4 SnS 2 Br 4 in Li-Sn-S-Br : −1.8 meV/atom from 0.73 LiBr + 0.27 SnS 2 , error about ±20.0." in told
+    assert "Li 4 SnS 2 Br 4 in Li-Sn-S-Br : −1.8 meV/atom from 0.73 LiBr + 0.27 SnS 2 , error about ±20." in told
 
 
 def test_what_a_new_phase_pushes_off_the_hull_is_not_to_be_made(record, make_field):

@@ -9,7 +9,7 @@ def test_generators_are_counted_most_often_first(record):
     one = page_view(record).found[0]
     generators = ("prototype: AFLOW B1", "ordered lattice: fcc", "", "ordered lattice: hcp", "ordered lattice: fcc")
     found = [replace(one, generator=generator) for generator in generators]
-    assert winners(found) == "ordered lattice 3 (fcc 2, hcp 1); prototype 1 (AFLOW B1 1)"
+    assert winners(found) == "3 ordered lattice (2 fcc; 1 hcp), 1 prototype (1 AFLOW B1)"
     assert winners([]) == ""
 
 

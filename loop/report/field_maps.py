@@ -1,0 +1,118 @@
+"""The maps of a campaign's fields: files for print, and the pictures that the page embeds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from dft.execute import usable_cores
+from loop.records import CampaignRecord, FieldRecord
+from loop.report import found
+from loop.report.hull_map import draw_hull_map, places_on_image, save_map
+from loop.report.levels import file_stem
+from loop.report.points import MapPoint, note_from_record, points_from_record
+from vae.phase_fields import PhaseField
+
+#: Resolution of the maps beside the page.
+_PRINT_DPI = 400
+#: Resolution of the ground in an SVG, which is smooth; all else there is lines and text.
+_GROUND_DPI = 150
+#: Maps that are worth the start of another process.
+_MAPS_PER_PROCESS = 8
+#: Width of the maps inside the page, pixels.
+_PAGE_WIDTH = 900
+
+
+@dataclass(frozen=True)
+class FieldMap:
+    """The map of one field as the page shows it.
+
+    Attributes:
+        image: The picture as a data address; empty where there is no map.
+        width: Pixels.
+        height: Pixels.
+        spots: Places of the calculations on the picture, pixels from the left and the top, with what they show.
+        missing: Why there is no map.
+    """
+
+    image: str = ""
+    width: int = 0
+    height: int = 0
+    spots: tuple[tuple[float, float, MapPoint], ...] = ()
+    missing: str = ""
+
+
+def draw_fields(record: CampaignRecord, folder: Path, processes: int | None = None) -> dict[str, FieldMap]:
+    """Draw the maps of all fields and of their lower levels, many of them in as many processes as there are cores.
+
+    Args:
+        record: The campaign.
+        folder: Gets the maps.
+        processes: None for one process where there are few maps.
+
+    Returns:
+        The maps by the stem of their files.
+    """
+    fields = {field.phase_field: field for field in record.fields}
+    fields |= {file_stem(lower, top=False): lower for field in record.fields for lower in field.lower}
+    marks = [found.near_hull(field, record) for field in fields.values()]
+    orders = (list(fields.values()), [folder] * len(fields), marks, list(fields))
+    processes = processes or min(usable_cores(), 1 + len(fields) // _MAPS_PER_PROCESS)
+    if processes == 1:
+        return dict(zip(fields, map(draw_field, *orders), strict=True))
+    return dict(zip(fields, _draw_side_by_side(list(zip(*orders, strict=True)), processes), strict=True))
+
+
+def _draw_side_by_side(
+    orders: Sequence[tuple[FieldRecord, Path, Sequence[str], str]], processes: int
+) -> list[FieldMap]:
+    """Draw with the help of other processes: this one takes from the end what they have not begun."""
+    # matplotlib keeps state that a fork would share
+    with ProcessPoolExecutor(processes - 1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(draw_field, *order) for order in orders]
+        mine = {i: draw_field(*orders[i]) for i in reversed(range(len(orders))) if futures[i].cancel()}
+        return [mine[i] if i in mine else future.result() for i, future in enumerate(futures)]
+
+
+def draw_field(field: FieldRecord, folder: Path, mark: Sequence[str], name: str) -> FieldMap:
+    """Draw the map of a field, save it for print under a name, and return what the page embeds."""
+    remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
+    points = points_from_record(field)
+    phase_field = PhaseField.parse(field.phase_field)
+    note = note_from_record(field, points, remark)
+    try:
+        figure = draw_hull_map(points, phase_field, note, mark)
+    except ValueError as error:
+        return FieldMap(missing=str(error))
+    folder.mkdir(parents=True, exist_ok=True)
+    image = _picture(figure)
+    image.save(folder / f"{name}.png", dpi=(_PRINT_DPI, _PRINT_DPI), compress_level=2)
+    save_map(figure, folder / f"{name}.svg", _GROUND_DPI)
+    spots = places_on_image(figure, points, phase_field, image.height)
+    return FieldMap(_embedded(image), image.width, image.height, tuple(spots))
+
+
+def _picture(figure: Figure) -> Image.Image:
+    """The figure drawn once, for the file and for the page."""
+    figure.set_dpi(_PRINT_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    size = canvas.get_width_height(physical=True)
+    return Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+
+
+def _embedded(picture: Image.Image) -> str:
+    """A picture as a data address, at the size a page shows it."""
+    small = picture.resize((_PAGE_WIDTH, round(picture.height * _PAGE_WIDTH / picture.width)), Image.Resampling.BOX)
+    data = io.BytesIO()
+    small.save(data, format="webp", quality=85, method=1)
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode("ascii")
