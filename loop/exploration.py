@@ -263,7 +263,10 @@ class Exploration:
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
         reason += about_the_level(self.campaign, self.name, self.rungs, rung)
         if missing:
-            reason += f". The hull lacks {', '.join(missing)}, which have no energy and could only raise this distance"
+            verb = "have" if len(missing) > 1 else "has"
+            reason += (
+                f". The hull lacks {', '.join(missing)}, which {verb} no energy and could only raise this distance"
+            )
         if self.stopped:
             reason += f". Stopped: {self.stopped}"
         source = self._source() + phases_in_words(self.rungs, rung, self.campaign.settings.ladder.window)
