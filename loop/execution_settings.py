@@ -32,3 +32,8 @@ class Execution(BaseModel):
     walltime: float | None = Field(
         None, gt=0, description="with qlaunch -r: hours asked of the queue per calculation, doubled after a timeout"
     )
+    memory: float | None = Field(
+        None,
+        gt=0,
+        description="with qlaunch -r: GB asked of the queue per calculation, doubled where it was too little",
+    )

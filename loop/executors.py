@@ -117,7 +117,7 @@ def heal_settings(execution: Execution) -> HealSettings:
     """How failures on the cluster are treated."""
     from dft.cluster.healing import HealSettings
 
-    return HealSettings(execution.retries, execution.lost_after * 3600, execution.walltime)
+    return HealSettings(execution.retries, execution.lost_after * 3600, execution.walltime, execution.memory)
 
 
 def _fireworks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Composition, Structure
@@ -52,9 +53,9 @@ class Rung:
     maker: ScreeningMaker | FirstPrinciplesMaker
     section: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Identity of the level, as entries carry it."""
+        """Identity of the level, as entries carry it; asked for with every calculation, and it reads versions."""
         return self.level.identity
 
     @property

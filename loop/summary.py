@@ -71,15 +71,15 @@ def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str,
 
 def on_launchpad(campaign: Campaign) -> dict[str, Any] | None:
     """What the LaunchPad knows of a campaign; none if it has nothing there, a key `problem` if it cannot be asked."""
-    from loop.executors import connected, tag_of
+    from loop.executors import connected, heal_settings, tag_of
 
-    tag = tag_of(campaign)
+    tag, settings = tag_of(campaign), heal_settings(campaign.settings.execution)
     if tag is None:
         return None
     from dft.cluster.overview import overview
 
     try:
-        return overview(connected(lambda text: None, patience=10.0), tag.campaign)
+        return overview(connected(lambda text: None, patience=10.0), tag.campaign, settings.lost_after)
     except (UserError, ConnectionError) as error:
         return {"problem": str(error)}
 

@@ -51,6 +51,9 @@ def _print_launchpad(console: Console, facts: dict[str, Any]) -> None:
         console.print(
             f"  running for {_duration(run['seconds'])}: {run['name']} ({where})", markup=False, soft_wrap=True
         )
+    for run in facts["lost"]:
+        text = f"  lost: {run['name']}: {run['reason'].removeprefix('lost: ')}; `loop heal` has it run again"
+        console.print(text, markup=False, soft_wrap=True)
     if facts["next"]:
         console.print(f"  next: {', '.join(facts['next'])}", markup=False, soft_wrap=True)
     for failure in facts["failures"]:

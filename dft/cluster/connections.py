@@ -43,6 +43,7 @@ class Cluster:
         secrets: Passwords; no text that leaves this object may hold one.
         say: Told what a person should know.
         patience: Seconds that a database may be away.
+        queue: Kind of the queue that ``my_qadapter.yaml`` submits to, SLURM, PBS or SGE; empty if there is none.
     """
 
     launchpad: LaunchPad
@@ -50,6 +51,7 @@ class Cluster:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     say: Callable[[str], None] = logger.warning
     patience: float = PATIENCE
+    queue: str = ""
 
     def patiently(self, call: Callable[[], T]) -> T:
         """The result of a call to a database, repeated while the database is away.
@@ -128,7 +130,7 @@ def connect(say: Callable[[str], None] = logger.warning) -> Cluster:
     launchpad_settings = _read(launchpad_file)
     store_file, store = _job_store()
     secrets = {*_secrets(launchpad_settings), *(_secrets(_read(store_file)) if store_file.is_file() else ())}
-    cluster = Cluster(_launchpad(launchpad_settings), store, tuple(secrets), say)
+    cluster = Cluster(_launchpad(launchpad_settings), store, tuple(secrets), say, queue=_queue())
     logging_filter = Redaction(cluster)
     for handler in logging.getLogger("loop").handlers:
         handler.addFilter(logging_filter)
@@ -143,6 +145,13 @@ def connect(say: Callable[[str], None] = logger.warning) -> Cluster:
         reason = cluster.redact(str(error)).split(", Timeout:")[0][:200]
         raise ValueError(f"the LaunchPad or JobStore at {cluster.redact(where)} cannot be used: {reason}") from None
     return cluster
+
+
+def _queue() -> str:
+    from fireworks import fw_config
+
+    path = Path(fw_config.QUEUEADAPTER_LOC or "")
+    return str(_read(path).get("_fw_q_type") or "") if path.is_file() else ""
 
 
 def _launchpad(settings: dict[str, Any]) -> LaunchPad:

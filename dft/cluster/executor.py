@@ -121,10 +121,11 @@ class FireWorksExecutor:
                     self._open[key] = _Open(key, flows[key].due, flows[key].output, own=False, task=flows[key])
 
     def _submit(self, tasks: Sequence[FlowTask], started: Callable[[str], None]) -> None:
+        queue = self.settings.asked(self.cluster.queue)
         for chunk in [list(tasks)] if self.last and tasks else _chunks(tasks):
             for task in chunk:
                 started(task.key)
-            insert(self.cluster, self._batched([workflow_of(t, self.tag, self.settings.walltime) for t in chunk]))
+            insert(self.cluster, self._batched([workflow_of(task, self.tag, queue) for task in chunk]))
             self._open |= {task.key: _Open(task.key, task.due, task.output) for task in chunk}
         if tasks:
             self._said = time.monotonic()

@@ -14,8 +14,8 @@ from typing import Any
 from dft.cluster import FACTS
 from dft.cluster.connections import Cluster
 from dft.cluster.firetasks import start_of
-from dft.cluster.queues import jobs_there, why_over
-from dft.cluster.submission import clock, repair
+from dft.cluster.queues import asked, jobs_there, why_over
+from dft.cluster.submission import repair
 
 #: Kinds of failure, each with what its text holds; the first that matches counts.
 KINDS: tuple[tuple[str, str], ...] = (
@@ -50,11 +50,23 @@ class HealSettings:
         retries: How often a calculation is run again.
         lost_after: Seconds without a sign of life after which a run counts as lost.
         walltime: Hours asked of the queue for one calculation; doubled after a wall-time kill; none to leave it.
+        memory: GB asked of the queue for one calculation; doubled after it ran out; none to leave it.
     """
 
     retries: int = 2
     lost_after: float = 4 * 3600.0
     walltime: float | None = None
+    memory: float | None = None
+
+    def asked(self, queue: str, failed: Sequence[dict[str, Any]] = ()) -> dict[str, str]:
+        """What a queue job is to have after these failures, each with its kind (see `dft.cluster.queues.asked`)."""
+        kinds = [failure["kind"] for failure in failed]
+        hours, memory = self.walltime, self.memory
+        return asked(
+            queue,
+            None if hours is None else hours * 2 ** kinds.count("wall time"),
+            None if memory is None else memory * 2 ** kinds.count("out of memory"),
+        )
 
 
 @dataclass(frozen=True)
@@ -119,9 +131,9 @@ def retry(cluster: Cluster, failure: Failure, settings: HealSettings) -> Failure
         failed = cluster.find("fireworks", mine, f"{FACTS}.failed")[0]["spec"]["phaseloop"]["failed"]
         if len(failed) > settings.retries:
             return failure
-        if failure.kind == "wall time" and settings.walltime is not None:
-            hours = settings.walltime * 2 ** sum(each["kind"] == "wall time" for each in failed)
-            cluster.update("fireworks", mine, {"$set": {"spec._queueadapter.walltime": clock(hours)}})
+        if asked_now := settings.asked(cluster.queue, failed):
+            change = {f"spec._queueadapter.{name}": value for name, value in asked_now.items()}
+            cluster.update("fireworks", mine, {"$set": change})
     unlock(cluster, failure.fw_id)
     cluster.patiently(lambda: cluster.launchpad.rerun_fw(failure.fw_id))
     return replace(failure, again=True)
@@ -158,19 +170,31 @@ def _failure(cluster: Cluster, document: dict[str, Any], launch: dict[str, Any])
 def fizzle_lost(cluster: Cluster, campaign: str, lost_after: float) -> list[int]:
     """Mark a campaign's runs as failed whose worker is gone; their Fireworks."""
     running = cluster.find("fireworks", {f"{FACTS}.campaign": campaign, "state": "RUNNING"}, "fw_id", "launches")
-    ids = [launch for document in running for launch in document["launches"]]
-    launches = cluster.find("launches", {"launch_id": {"$in": ids}})
+    lost = lost_among(cluster, running, lost_after)
+    for fw_id, (launch, reason) in lost.items():
+        unlock(cluster, fw_id)
+        _end(cluster, fw_id, launch, reason)
+    return list(lost)
+
+
+def lost_among(
+    cluster: Cluster, running: Sequence[dict[str, Any]], lost_after: float
+) -> dict[int, tuple[dict[str, Any] | None, str]]:
+    """Those of these running Fireworks whose worker is gone: the last launch of each, and why it counts as lost.
+
+    Args:
+        cluster: The LaunchPad.
+        running: Documents of Fireworks that the LaunchPad calls running, with fw_id and launches.
+        lost_after: Seconds without a sign of life after which a run counts as lost.
+    """
+    last = {d["fw_id"]: d["launches"][-1] if d["launches"] else -1 for d in running}
+    launches = cluster.find("launches", {"launch_id": {"$in": list(last.values())}})
     by_id = {launch["launch_id"]: launch for launch in launches}
-    lost = []
     jobs = jobs_there() if any((launch.get("phaseloop") or {}).get("queue_job") for launch in launches) else None
-    for document in running:
-        launch = by_id.get(document["launches"][-1] if document["launches"] else -1)
-        reason = why_lost(launch, lost_after, jobs)
-        if reason:
-            unlock(cluster, document["fw_id"])
-            _end(cluster, document["fw_id"], launch, reason)
-            lost.append(document["fw_id"])
-    return lost
+    found = {
+        fw_id: (by_id.get(launch), why_lost(by_id.get(launch), lost_after, jobs)) for fw_id, launch in last.items()
+    }
+    return {fw_id: (launch, reason) for fw_id, (launch, reason) in found.items() if reason}
 
 
 def why_lost(launch: dict[str, Any] | None, lost_after: float, jobs: set[str] | None = None) -> str:

@@ -13,23 +13,29 @@ from typing import Any
 from dft.cluster import FACTS
 from dft.cluster.connections import Cluster
 from dft.cluster.firetasks import start_of
-from dft.cluster.healing import describe, is_this_host, last_sign, unlock
+from dft.cluster.healing import describe, is_this_host, last_sign, lost_among, unlock
 from dft.cluster.queues import end_job
 
 #: Failures and next calculations listed; all are counted.
 LISTED = 10
 
 
-def overview(cluster: Cluster, campaign: str) -> dict[str, Any]:
+def overview(cluster: Cluster, campaign: str, lost_after: float) -> dict[str, Any]:
     """A campaign's Fireworks by state, field and category.
+
+    Args:
+        cluster: The LaunchPad.
+        campaign: Whose.
+        lost_after: Seconds without a sign of life after which a run counts as lost.
 
     Returns:
         states (by state), fields and categories (by name, then state), running (name, host, folder and for how many
-        seconds), core_hours, next (names of the next to run), failures (name, reason, folder).
+        seconds), lost (those of the running whose worker is gone: name, reason), core_hours, next (names of the next
+        to run), failures (name, reason, folder).
     """
     mine = {f"{FACTS}.campaign": campaign}
-    keys = ("fw_id", "state", "name", "spec._category", "spec.phaseloop.phase_field", "launches")
-    fireworks = cluster.find("fireworks", mine, *keys)
+    keys = ("fw_id", "state", "name", "spec._category", "spec._queueadapter.ntasks", "spec.phaseloop.phase_field")
+    fireworks = cluster.find("fireworks", mine, *keys, "launches", "archived_launches")
     fields, categories = _tally(fireworks)
     by_state: dict[str, list[dict[str, Any]]] = {}
     for firework in fireworks:
@@ -39,7 +45,8 @@ def overview(cluster: Cluster, campaign: str) -> dict[str, Any]:
         "fields": fields,
         "categories": categories,
         "running": _running(cluster, by_state.get("RUNNING", [])),
-        "core_hours": core_hours(cluster, campaign),
+        "lost": _lost(cluster, by_state.get("RUNNING", []), lost_after),
+        "core_hours": core_hours(cluster, fireworks),
         "next": [firework["name"] for firework in by_state.get("READY", [])[:LISTED]],
         "failures": _failures(cluster, by_state.get("FIZZLED", [])[-LISTED:]),
     }
@@ -70,18 +77,22 @@ def _running(cluster: Cluster, fireworks: list[dict[str, Any]]) -> list[dict[str
     ]
 
 
+def _lost(cluster: Cluster, fireworks: list[dict[str, Any]], lost_after: float) -> list[dict[str, Any]]:
+    names = {firework["fw_id"]: firework["name"] for firework in fireworks}
+    lost = lost_among(cluster, fireworks, lost_after) if fireworks else {}
+    return [{"name": names[fw_id], "reason": reason} for fw_id, (_, reason) in lost.items()]
+
+
 def _began(launch: dict[str, Any]) -> float:
     begun = [entry for entry in launch["state_history"] if entry["state"] == "RUNNING"]
     return last_sign({"state_history": [{"created_on": begun[0]["created_on"]}]}) if begun else time.time()
 
 
-def core_hours(cluster: Cluster, campaign: str) -> float:
-    """Hours of cores that a campaign's runs took so far, one core each unless the Firework asked the queue for more."""
-    ids = cluster.find("fireworks", {f"{FACTS}.campaign": campaign, "launches": {"$ne": []}}, "launches",
-                       "archived_launches", "spec._queueadapter.ntasks")  # fmt: skip
+def core_hours(cluster: Cluster, fireworks: list[dict[str, Any]]) -> float:
+    """Hours of cores that Fireworks' runs took so far, one core each unless the Firework asked the queue for more."""
     cores = {
         launch: int((document.get("spec") or {}).get("_queueadapter", {}).get("ntasks") or 1)
-        for document in ids
+        for document in fireworks
         for launch in (*document["launches"], *document.get("archived_launches", ()))
     }
     runs = cluster.find("launches", {"launch_id": {"$in": list(cores)}}, "launch_id", "runtime_secs")

@@ -9,8 +9,11 @@ import subprocess
 #: Seconds that a command of the queue may take.
 PATIENCE = 20
 
+#: Under which name each queue's adapter of FireWorks takes memory, and how a mebibyte is written there.
+_MEMORY = {"SLURM": ("mem", "M"), "PBS": ("pmem", "mb"), "SGE": ("memory", "M")}
+
 _TIME = re.compile(r"JobState=TIMEOUT|walltime.*exceeded", re.IGNORECASE)
-_MEMORY = re.compile(r"JobState=OUT_OF_MEMORY", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"JobState=OUT_OF_MEMORY", re.IGNORECASE)
 _OVER = re.compile(
     r"JobState=(?:CANCELLED|FAILED|COMPLETED|NODE_FAIL|PREEMPTED|BOOT_FAIL|DEADLINE|TIMEOUT|OUT_OF_MEMORY)"
     r"|job_state = [CFEX]\b|Invalid job id|Unknown Job|do not exist",
@@ -23,6 +26,27 @@ _COMMANDS = (
     (("qstat", "-x", "-f"), "qdel"),
     (("qstat", "-j"), "qdel"),
 )
+
+
+def asked(queue: str, hours: float | None, gigabytes: float | None) -> dict[str, str]:
+    """What a queue job of one calculation is to have, as FireWorks takes it in ``_queueadapter``.
+
+    Args:
+        queue: SLURM, PBS or SGE, as ``my_qadapter.yaml`` has it; of another, memory is not asked for.
+        hours: Wall time; none to leave what the file says.
+        gigabytes: Memory, of 1024 MiB, for what the queue counts it by: node, process, slot; none to leave it.
+    """
+    found = {} if hours is None else {"walltime": clock(hours)}
+    if gigabytes is not None and queue in _MEMORY:
+        name, unit = _MEMORY[queue]
+        found[name] = f"{round(gigabytes * 1024)}{unit}"
+    return found
+
+
+def clock(hours: float) -> str:
+    """Hours as queues write them, HH:MM:SS."""
+    seconds = round(hours * 3600)
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
 
 
 def jobs_there() -> set[str] | None:
@@ -45,7 +69,7 @@ def why_over(job: str) -> str:
         return ""
     if _TIME.search(text):
         return f"the queue ended job {job} at its wall time"
-    if _MEMORY.search(text):
+    if _OUT_OF_MEMORY.search(text):
         return f"the queue ended job {job}: out of memory"
     return f"queue job {job} is over (cancelled, or its node failed)"
 

@@ -6,6 +6,7 @@ import datetime
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ class Tag:
     name: str
 
 
-def workflow_of(task: FlowTask, tag: Tag, walltime: float | None = None) -> Workflow:
+def workflow_of(task: FlowTask, tag: Tag, queue: dict[str, str] | None = None) -> Workflow:
     """The Workflow of one calculation, with what identifies it in every Firework's spec.
 
     The document of the job that gives the flow's output carries ``metadata.phaseloop.result``. No store, and with it no
@@ -40,7 +41,7 @@ def workflow_of(task: FlowTask, tag: Tag, walltime: float | None = None) -> Work
     Args:
         task: The calculation.
         tag: Whose it is.
-        walltime: Hours asked of the queue, where a queue job is submitted for it alone.
+        queue: What a queue job is to have that is submitted for it alone, see `dft.cluster.queues.asked`.
     """
     from jobflow.managers.fireworks import flow_to_workflow
 
@@ -51,7 +52,7 @@ def workflow_of(task: FlowTask, tag: Tag, walltime: float | None = None) -> Work
         "campaign_name": tag.name,
         "phase_field": task.phase_field,
         "cycle": task.cycle,
-        "version": version("phaseloop"),
+        "version": _installed("phaseloop"),
     }
     jobs = list(getattr(flow, "jobs", [flow]))
     for job in jobs:
@@ -64,8 +65,8 @@ def workflow_of(task: FlowTask, tag: Tag, walltime: float | None = None) -> Work
         firework.name = task.name if len(jobs) == 1 else f"{task.name}: {firework.name}"
         firework.spec["_category"] = task.category
         firework.spec["phaseloop"] = {**firework.spec["phaseloop"], "submission": submission}
-        if walltime is not None:
-            firework.spec["_queueadapter"] = {"walltime": clock(walltime)}
+        if queue:
+            firework.spec["_queueadapter"] = dict(queue)
         firework.tasks = [CheckIn(package=task.package, version=_installed(task.package)), *firework.tasks]
     return workflow
 
@@ -79,14 +80,9 @@ def _mark(job: Any, facts: dict[str, Any]) -> None:
             _mark(inner, facts)
 
 
+@cache
 def _installed(package: str) -> str:
     return version(package) if package else ""
-
-
-def clock(hours: float) -> str:
-    """Hours as queues write them, HH:MM:SS."""
-    seconds = round(hours * 3600)
-    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
 
 
 def insert(cluster: Cluster, workflows: Sequence[Workflow]) -> None:

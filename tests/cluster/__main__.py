@@ -25,16 +25,19 @@ def serve(folder: Path) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     mongo, slurm = MongoServer(folder / "mongo", PORT, password=_password(folder / "password")), Slurm(folder / "slurm")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    environment = folder / "environment"  # is there as long as both are
+    environment.unlink(missing_ok=True)
     try:
         mongo.start()
         slurm.start()
-        (folder / "environment").write_text("".join(f"export {k}={v}\n" for k, v in slurm.environment.items()))
+        environment.write_text("".join(f"export {k}={v}\n" for k, v in slurm.environment.items()))
         print(f"ready: database on 127.0.0.1:{PORT}, user {mongo.username}, its password in {folder}/password")
         print(f"in every shell that talks to Slurm: source {folder}/environment", flush=True)
         signal.pause()
     except KeyboardInterrupt:
         print("stopping")
     finally:
+        environment.unlink(missing_ok=True)
         slurm.stop()
         mongo.stop()
 

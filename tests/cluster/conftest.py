@@ -7,19 +7,27 @@ from tests.cluster.mongo import VARIABLE, MongoServer, mongo_python
 from tests.cluster.slurm import Slurm, missing_for_slurm
 
 
-@pytest.fixture
-def mongo(tmp_path: Path) -> Iterator[MongoServer]:
-    """A database of its own for a test, over TCP, with a password."""
+@pytest.fixture(scope="session")
+def lasting_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """One database for all tests: it takes seconds to start."""
     if mongo_python() is None:
         pytest.skip(f"no database: {VARIABLE} names no Python that has mongoeco[wire]; .ci/run makes one")
-    folder = tmp_path / "mongo"
-    folder.mkdir()
-    server = MongoServer(folder)
+    server = MongoServer(tmp_path_factory.mktemp("mongo"))
     try:
-        server.start()
         yield server
     finally:
         server.stop(kill=True)
+
+
+@pytest.fixture
+def mongo(lasting_mongo: MongoServer) -> MongoServer:
+    """A database over TCP, with a password and nothing in it; a test may stop it and start it again."""
+    lasting_mongo.start()
+    client = lasting_mongo.launchpad().connection
+    for name in ("fireworks", "jobflow"):
+        client.drop_database(name)
+    client.close()
+    return lasting_mongo
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
-"""Starts drivers by forking a process that has imported the libraries already: twenty take seconds, not minutes.
+"""Starts drivers and workers by forking a process that has imported the libraries: twenty take seconds, not minutes.
 
-python forked.py: each line of standard input is a JSON object {"arguments": [...], "log": FILE}; its answer is the
-number of the process that runs `loop` with these arguments. When one has ended, a line says `ended NUMBER CODE`.
+python forked.py: each line of standard input is a JSON object {"program": "loop", "arguments": [...], "log": FILE,
+"folder": FOLDER}; its answer is the number of the process that runs `loop` with these arguments in that folder. When
+one has ended, a line says `ended NUMBER CODE`. An `rlaunch` is started again when it dies, as a queue or a supervisor
+does, by a process of the same group, whose number is the answer.
 """
 
 from __future__ import annotations
@@ -11,10 +13,17 @@ import json
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
-#: What every driver needs.
+#: What every driver and every worker needs.
 MODULES = (
+    "dft.cluster.firetasks",
+    "dft.cluster.patient_store",
+    "dft.workflows",
+    "fireworks.core.rocket_launcher",
+    "fireworks.scripts.rlaunch_run",
     "atomate2.forcefields.jobs",
     "fireworks.core.launchpad",
     "jobflow.managers.fireworks",
@@ -30,15 +39,38 @@ MODULES = (
 )
 
 
-def run(arguments: list[str], log: str) -> None:
-    """Be a driver."""
-    from loop.cli import main
-
+def run(program: str, arguments: list[str], log: str, folder: str | None = None) -> None:
+    """Be a driver, or a worker and what starts it again."""
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.setsid()
     for stream in (1, 2):
         os.dup2(handle, stream)
-    sys.argv = ["loop", *arguments]
+    if folder is not None:
+        os.chdir(folder)
+    if program == "rlaunch":
+        start_again()
+    call(main_of(program), [program, *arguments])
+
+
+def main_of(program: str) -> Callable[[], Any]:
+    """What a program's script calls."""
+    from fireworks.scripts.rlaunch_run import rlaunch
+
+    from loop.cli import main
+
+    return {"loop": main, "rlaunch": rlaunch}[program]
+
+
+def start_again() -> None:
+    """Return in a new process whenever the last one has ended."""
+    while pid := os.fork():
+        os.waitpid(pid, 0)
+        time.sleep(1)
+
+
+def call(main: Callable[[], Any], words: list[str]) -> None:
+    """Be a program, to its end."""
+    sys.argv = words
     code = 0
     try:
         main()
@@ -64,7 +96,7 @@ def main() -> None:
         order = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            run(order["arguments"], order["log"])
+            run(**order)
         say(pid)
         threading.Thread(
             target=lambda pid=pid: say("ended", pid, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

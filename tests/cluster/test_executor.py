@@ -1,6 +1,7 @@
 """Flows through a real LaunchPad and JobStore, and back as outcomes."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_failure_is_run_again_as_often_as_allowed_and_then_has_its_reason(site
     assert outcomes["aa"].reason.startswith("out of memory: RuntimeError: out of memory (")
     assert outcomes["bb"].reason.startswith("error: RuntimeError: unheard of (")
     assert str(site.folder / "launches" / "launcher_") in outcomes["aa"].reason
-    found = overview(cluster, TAG.campaign)
+    found = overview(cluster, TAG.campaign, 60.0)
     assert found["states"] == {"FIZZLED": 2}
     assert len(found["failures"]) == 2
 
@@ -151,13 +152,21 @@ def test_an_input_error_is_given_up_at_once(site, monkeypatch):
     assert (failure.kind, failure.again) == ("input error", False)
 
 
-def test_more_time_is_asked_for_after_a_wall_time_kill(site, monkeypatch):
-    cluster, tasks = connect(), [task("aa", FailingMaker(message="CANCELLED DUE TO TIME LIMIT"))]
-    submit(cluster, tasks, walltime=1.0)
+def test_more_time_or_memory_is_asked_for_after_a_kill_that_tells_of_it(site, monkeypatch):
+    monkeypatch.setattr("fireworks.fw_config.QUEUEADAPTER_LOC", str(site.config / "my_qadapter.yaml"))
+    cluster, asked = connect(), {"walltime": 1.0, "memory": 1.5}
+    tasks = [task("aa", FailingMaker(message="CANCELLED DUE TO TIME LIMIT")), task("bb", FailingMaker())]
+    submit(cluster, tasks, **asked)
+    first = {"walltime": "01:00:00", "mem": "1536M"}
+    assert asked_of_queue(cluster) == {"aa": first, "bb": first}
     work(site, monkeypatch)
-    submit(cluster, tasks, walltime=1.0)
-    (document,) = cluster.find("fireworks", {}, "spec._queueadapter")
-    assert document["spec"]["_queueadapter"]["walltime"] == "02:00:00"
+    submit(cluster, tasks, **asked)
+    assert asked_of_queue(cluster) == {"aa": {**first, "walltime": "02:00:00"}, "bb": {**first, "mem": "3072M"}}
+
+
+def asked_of_queue(cluster):
+    specs = [d["spec"] for d in cluster.find("fireworks", {}, "spec._queueadapter", "spec.phaseloop.hash")]
+    return {spec["phaseloop"]["hash"]: spec["_queueadapter"] for spec in specs}
 
 
 def test_an_output_larger_than_a_document_comes_back_without_its_trajectory(site, monkeypatch):
@@ -257,8 +266,12 @@ def test_a_killed_worker_is_found_and_its_run_made_again(site, monkeypatch):
     worker = site.worker()
     wait_for(lambda: (site.folder / "begun-x").exists(), what="the calculation to begin")
     site.close()
+    assert overview(cluster, TAG.campaign, 60.0)["lost"] == [
+        {"name": "test aa", "reason": "lost: its worker process was killed"}
+    ]
     submit(cluster, tasks)
     assert states(cluster) == ["READY"]
+    assert overview(cluster, TAG.campaign, 60.0)["lost"] == []
     (document,) = cluster.find("fireworks", {}, "spec.phaseloop.failed")
     assert len(document["spec"]["phaseloop"]["failed"]) == 1
     assert worker.poll() is not None
@@ -266,20 +279,26 @@ def test_a_killed_worker_is_found_and_its_run_made_again(site, monkeypatch):
 
 @pytest.mark.slow
 def test_a_queue_job_that_is_cancelled_and_one_whose_time_is_up(site, slurm):
+    # beside the worker's job a plain one: Slurm warns it by SIGTERM before it kills it
+    trap = f"trap 'touch {site.folder}/warned' TERM; while true; do sleep 0.2; done"
+    start, plain = time.monotonic(), slurm.submit(trap, "--time=1")
     cluster, tasks = connect(), [task("aa", SlowMaker(folder=str(site.folder), seconds=600))]
     settings = {"walltime": 1 / 60, "retries": 2}
     submit(cluster, tasks, **settings)
     for begun, end in (("x", slurm.cancel), ("xx", lambda job: None)):
         site.command_of("qlaunch", "-r", "rapidfire", "--nlaunches", "1")
         wait_for(lambda begun=begun: read(site.folder / "begun-x") == begun, what="the calculation to begin")
-        (job,) = slurm.jobs()
+        (job,) = {*slurm.jobs()} - {plain}
         end(job)
-        wait_for(lambda: slurm.jobs() == [], 200, "the queue job to end")
+        wait_for(lambda job=job: job not in slurm.jobs(), 200, "the queue job to end")
         submit(cluster, tasks, **settings)
         assert states(cluster) == ["READY"]
     (document,) = cluster.find("fireworks", {}, "spec")
     assert document["spec"]["_queueadapter"]["walltime"] == "00:02:00"
     assert [each["kind"] for each in document["spec"]["phaseloop"]["failed"]] == ["lost", "wall time"]
+    wait_for(lambda: slurm.state(plain) == "TIMEOUT", what="the plain job to be killed")
+    assert time.monotonic() - start > 55  # Slurm counts in minutes
+    assert (site.folder / "warned").exists()
 
 
 def read(path):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,7 +31,7 @@ def explore(folder):
 
 
 class Drivers:
-    """Starts drivers by forking a process that has the libraries loaded."""
+    """Starts drivers and workers by forking a process that has the libraries loaded."""
 
     def __init__(self, site):
         self.site, self.ended = site, {}
@@ -56,8 +57,20 @@ class Drivers:
                 self._answers.append(int(words[0]))
 
     def start(self, *arguments, log="driver.log"):
+        return self._order(program="loop", arguments=list(map(str, arguments)), log=str(self.site.folder / log))
+
+    def worker(self):
+        """What `Site.worker` starts, sooner."""
+        folder = self.site.folder / "worker"
+        folder.mkdir(exist_ok=True)
+        arguments = ["rapidfire", "--nlaunches", "infinite", "--sleep", "1"]
+        pid = self._order(program="rlaunch", arguments=arguments, log=f"{folder}.log", folder=str(folder))
+        worker = SimpleNamespace(pid=pid, wait=lambda: wait_for(lambda: pid in self.ended))
+        self.site.processes.append(worker)
+        return worker
+
+    def _order(self, **order):
         before = len(self._answers)
-        order = {"arguments": list(map(str, arguments)), "log": str(self.site.folder / log)}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         wait_for(lambda: len(self._answers) > before, what="a driver")
@@ -79,6 +92,7 @@ class Drivers:
         wait_for(lambda: pid in self.ended)
 
     def close(self):
+        self.site.close()
         self._process.stdin.close()
         self._process.wait()
 
@@ -152,7 +166,7 @@ def assert_undisturbed(drivers, folder, undisturbed):
 
 def test_a_campaign_through_the_launchpad_is_the_campaign(site, drivers, undisturbed, fresh):
     folder = site.campaign("plain")
-    site.worker()
+    drivers.worker()
     drivers.run(*explore(folder))
     found = assert_undisturbed(drivers, folder, undisturbed)
     assert found["launchpad"]["states"] == {"COMPLETED": found["calculations"]["done"]}
@@ -165,7 +179,7 @@ def test_a_campaign_through_the_launchpad_is_the_campaign(site, drivers, undistu
 
 def test_a_driver_killed_at_random_moments(site, drivers, undisturbed, fresh):
     folder = site.campaign("killed")
-    site.worker()
+    drivers.worker()
     rng = random.Random(0)
     launchpad = site.mongo.launchpad()
     for number in range(KILLS):
@@ -183,11 +197,11 @@ def test_workers_killed_inside_calculations(site, drivers, undisturbed, fresh):
     pid = drivers.start(*explore(folder))
     launchpad = site.mongo.launchpad()
     for _ in range(3):
-        worker = site.worker()
+        worker = drivers.worker()
         wait_for(lambda: launchpad.fireworks.count_documents({"state": "RUNNING"}), what="a run")
         time.sleep(0.3)
         kill(worker)
-    site.worker()
+    drivers.worker()
     wait_for(lambda: pid in drivers.ended, what="the campaign")
     assert_undisturbed(drivers, folder, undisturbed)
 
@@ -215,7 +229,7 @@ def test_a_worker_killed_inside_chgnet(site, drivers, fresh):
 
 def test_the_database_away_for_half_a_minute(site, drivers, undisturbed, fresh):
     folder = site.campaign("away", retries=20)
-    site.worker()
+    drivers.worker()
     pid = drivers.start(*explore(folder), log="away.log")
     launchpad = site.mongo.launchpad()
     wait_for(lambda: launchpad.fireworks.count_documents({"state": "COMPLETED"}), what="a result")
@@ -235,7 +249,7 @@ def test_the_database_stopped_inside_a_submission(site, drivers, undisturbed, fr
     site.mongo.stop(kill=True)
     drivers.kill(pid)
     site.mongo.start()
-    site.worker()
+    drivers.worker()
     drivers.run(*explore(folder))
     assert_undisturbed(drivers, folder, undisturbed)
 
@@ -245,7 +259,7 @@ def test_a_second_driver_is_refused_and_two_campaigns_share_one_launchpad(site, 
     pids = [drivers.start(*explore(folder)) for folder in folders]
     wait_for(lambda: (folders[0] / "campaign.db").exists())
     assert "is being driven by process" in drivers.run(*explore(folders[0]), code=2)
-    site.worker()
+    drivers.worker()
     wait_for(lambda: all(pid in drivers.ended for pid in pids), what="the campaigns")
     for folder in folders:
         found = facts(drivers, folder)
@@ -265,7 +279,7 @@ def test_a_worker_with_an_older_project_refuses_by_name(site, drivers, undisturb
     kill(worker)
     assert "has phaseloop 0.0.9" in log.read_text()
     assert not completed_launches(site)
-    site.worker()
+    drivers.worker()
     wait_for(lambda: pid in drivers.ended, what="the campaign")
     assert_undisturbed(drivers, folder, undisturbed)
 
@@ -291,7 +305,7 @@ def fill(path):
 def test_a_full_campaign_folder_and_a_read_only_one(site, drivers, undisturbed, fresh, small_disk):
     for file in site.campaign("template").iterdir():
         (small_disk / file.name).write_bytes(file.read_bytes())
-    site.worker()
+    drivers.worker()
     pid = drivers.start(*explore(small_disk))
     wait_for(lambda: site.mongo.launchpad().fireworks.count_documents({"state": "COMPLETED"}), what="a result")
     drivers.kill(pid)
@@ -312,7 +326,7 @@ def test_the_cluster_takes_the_next_steps_itself(site, drivers, undisturbed, fre
     folder = site.campaign("alone", advance="cluster")
     text = drivers.run("run", "--dir", folder, "--cycles", 1)
     assert "the cluster takes the next step" in text
-    site.worker()
+    drivers.worker()
     wait_for(lambda: facts(drivers, folder)["cycles_completed"] == 1, what="the cycle")
     assert verdicts(facts(drivers, folder)) == verdicts(undisturbed)
 

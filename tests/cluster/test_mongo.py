@@ -71,6 +71,7 @@ def test_a_server_started_by_another_thread_outlives_it(mongo: MongoServer):
     thread.join()
     time.sleep(0.5)
     assert mongo.launchpad().db.kept.count_documents({}) == 0
+    mongo.stop()
 
 
 def test_an_output_larger_than_a_document_goes_to_the_additional_store(mongo: MongoServer):

@@ -13,8 +13,8 @@ from dft.cluster.connections import Cluster, Redaction, _secrets
 from dft.cluster.firetasks import RefusedByWorkerError, refuse_wrong_versions, start_of, this_process
 from dft.cluster.healing import classify, why_lost
 from dft.cluster.patient_store import lightened, too_large
-from dft.cluster.queues import jobs_there, why_over
-from dft.cluster.submission import clock, joint_state
+from dft.cluster.queues import asked, clock, jobs_there, why_over
+from dft.cluster.submission import joint_state
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,20 @@ def test_the_state_of_a_calculation_is_that_of_all_its_fireworks(states, joint):
 
 def test_hours_as_queues_write_them():
     assert [clock(hours) for hours in (0.5, 24, 100.01)] == ["00:30:00", "24:00:00", "100:00:36"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "expected"),
+    [
+        ("SLURM", {"walltime": "01:30:00", "mem": "2560M"}),  # 2.5 GB of 1024 MiB
+        ("PBS", {"walltime": "01:30:00", "pmem": "2560mb"}),
+        ("SGE", {"walltime": "01:30:00", "memory": "2560M"}),
+        ("Cobalt", {"walltime": "01:30:00"}),
+    ],
+)
+def test_each_queue_is_asked_in_its_own_words(queue, expected):
+    assert asked(queue, 1.5, 2.5) == expected
+    assert asked(queue, None, None) == {}
 
 
 def launch(**facts):
