@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import os
 import sys
 import threading
@@ -49,6 +50,8 @@ def run(program: str, arguments: list[str], log: str, folder: str | None = None)
         os.chdir(folder)
     if program == "rlaunch":
         start_again()
+    context = multiprocessing.get_context("fork")  # what a driver starts here, too, has its libraries already
+    multiprocessing.get_context = lambda method=None: context  # type: ignore[assignment]
     call(main_of(program), [program, *arguments])
 
 
