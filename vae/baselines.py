@@ -14,6 +14,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neighbors import NearestNeighbors
 
 Scorer = Callable[[np.ndarray], np.ndarray]
+#: Parts of the rows that boosted trees learn from, each counted without its own known fields.
+_N_PARTS = 10
 
 
 def popularity(known: np.ndarray, n_elements: int) -> Scorer:
@@ -37,20 +39,27 @@ def nearest_neighbours(known: np.ndarray, descriptors: np.ndarray, n_neighbours:
 def boosted_trees(known: np.ndarray, unlabelled: np.ndarray, descriptors: np.ndarray, seed: int) -> Scorer:
     """Gradient boosting of positives against unlabelled fields, on descriptors and counts.
 
-    Counts of the positives leave the field itself out, as they would be for a field that is not known yet.
+    Rows are divided into parts, and counted among the known fields of the other parts, known and unlabelled rows alike:
+    taking each known field out of its own counts alone would mark the positives by counts that are lower by one.
     """
     n_elements = len(descriptors)
-    tables = {size: _subset_table(known, n_elements, size) for size in (1, 2, 3)}
 
-    def features(fields: np.ndarray, own: int = 0) -> np.ndarray:
-        counts = [np.log1p(_lookup(tables[size], fields, n_elements, size) - own) for size in tables]
+    def features(fields: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        tables = [(_subset_table(counted, n_elements, size), size) for size in (1, 2, 3)]
+        counts = [np.log1p(_lookup(table, fields, n_elements, size)) for table, size in tables]
         return np.hstack([_symmetrized(fields, descriptors), *counts])
 
-    rows = np.vstack([features(known, own=1), features(unlabelled)])
-    labels = np.r_[np.ones(len(known)), np.zeros(len(unlabelled))]
+    rng = np.random.default_rng(seed)
+    of_known, of_unlabelled = (rng.permutation(len(fields)) % _N_PARTS for fields in (known, unlabelled))
+    rows, labels = [], []
+    for part in range(_N_PARTS):
+        others = known[of_known != part]
+        for label, fields in ((1, known[of_known == part]), (0, unlabelled[of_unlabelled == part])):
+            rows.append(features(fields, others))
+            labels.append(np.full(len(fields), label))
     model = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.08, l2_regularization=1.0, random_state=seed)
-    model.fit(rows, labels)
-    return lambda fields: -model.decision_function(features(fields))
+    model.fit(np.vstack(rows), np.concatenate(labels))
+    return lambda fields: -model.decision_function(features(fields, known))
 
 
 def _subset_table(known: np.ndarray, n_elements: int, size: int) -> np.ndarray:
