@@ -80,7 +80,7 @@ def _chgnet(model_name: str = "0.3.0") -> LevelOfTheory:
         model=f"chgnet-{model_name}",
         package="chgnet",
         error_band=0.040,
-        error_source=f"MAE of energies above the hull at 120 compositions {_PUBLISHED}",
+        error_source=f"MAE of energies above the hull at 165 compositions {_PUBLISHED}",
         calculator="chgnet",
         calculator_kwargs={"model_name": model_name},
     )

@@ -2,62 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core import Composition
 
-from loop.surrogate import ENERGIES, REMAINDERS, Surrogate
+from loop.field_space import FieldSpace
+from loop.surrogate import ENERGIES, WITH_CHEAPER, Surrogate
 
 if TYPE_CHECKING:
     from loop.hull_strategy import HullSettings
     from loop.strategies import Knowledge
 
+#: A competing phase this near to their hull lies on it, eV/atom.
+ON_HULL = 1e-6
+
+
+@dataclass(frozen=True)
+class Cheaper:
+    """What a cheaper level says of a field.
+
+    Attributes:
+        energies: Above the hull of the competing phases at that level by reduced formula, eV/atom.
+        surrogate: Fitted to them: what neighbours foretell.
+    """
+
+    energies: Mapping[str, float]
+    surrogate: Surrogate
+
+    @classmethod
+    def of(cls, known: Knowledge, ceiling: float) -> Cheaper | None:
+        """Fit to the cheaper level, on whose hull the stable competing phases lie, too; none without such a level."""
+        if not known.cheaper:
+            return None
+        competing = {f: 0.0 for f, e in known.space.competing_energies.items() if e <= ON_HULL}
+        energies = {f: min(e, ceiling) for f, e in sorted({**competing, **known.cheaper}.items())}
+        X = known.space.features([Composition(formula) for formula in energies])
+        return cls(energies, known.cheaper_surrogate.fit(X, np.array(list(energies.values()))))
+
+    def coordinates(self, compositions: Sequence[Composition], features: np.ndarray) -> np.ndarray:
+        """What neighbours foretell and what they do not, eV/atom, shape (n, 2); the second is 0 without an energy."""
+        foretold, _ = self.surrogate.predict(features)
+        formulas = [composition.reduced_formula for composition in compositions]
+        there = np.array([self.energies.get(f, e) for f, e in zip(formulas, foretold, strict=True)])
+        return np.column_stack([foretold, there - foretold])
+
 
 @dataclass(frozen=True)
 class FieldModel:
-    """Energy relative to the competing phases = slope x energy at the cheaper level + a Gaussian process.
+    """A Gaussian process of the energy relative to the competing phases; a cheaper level is part of the coordinates.
 
     Attributes:
-        surrogate: The Gaussian process, of all energies or of what the cheaper level leaves unexplained.
-        slope: How much of a difference at the cheaper level is one at the dearer level; 0 without a cheaper level.
-        cheaper: Energies of the cheaper level by reduced formula, eV/atom.
-        smooth: The cheaper level as its neighbours foretell it, where it has no energy.
+        space: The field.
+        surrogate: The Gaussian process.
+        cheaper: The cheaper level, if there is one.
     """
 
+    space: FieldSpace
     surrogate: Surrogate
-    slope: float
-    cheaper: dict[str, float]
-    smooth: Surrogate | None
+    cheaper: Cheaper | None
 
     @classmethod
     def fit(cls, known: Knowledge, settings: HullSettings) -> FieldModel:
-        """Learn from everything that is known; the competing compounds are data that cost nothing."""
-        cheaper = dict(sorted(known.cheaper.items()))
-        data = dict(sorted(known.computed.items()))
-        if not cheaper:  # what the cheaper level says of the whole field replaces what the competing compounds foretell
-            competing = {f: e for f, e in known.space.competing_energies.items() if f not in data}
-            data = {**(_ionic(known, competing) or competing), **data}
-        smooth = None
-        if cheaper:
-            X = known.space.features([Composition(formula) for formula in cheaper])
-            smooth = Surrogate().fit(X, np.array(list(cheaper.values())))
-        model = cls(known.surrogate, _slope(known, settings) if cheaper else 0.0, cheaper, smooth)
-        compositions = [Composition(formula) for formula in data]
-        X = known.space.features(compositions)
-        remainders = np.minimum(list(data.values()), settings.ceiling) - model.trend(compositions, X)
-        known.surrogate.fit(X, remainders, REMAINDERS if cheaper else ENERGIES)
+        """Learn from everything that is known; the competing compounds are data that cost nothing.
+
+        With a cheaper level they tell where it needs no correction: those on the hull lie on it at both levels. Their
+        zeros are no energies to expect beside them, since they were chosen for being stable.
+        """
+        model = cls(known.space, known.surrogate, Cheaper.of(known, settings.ceiling))
+        competing = {f: e for f, e in known.space.competing_energies.items() if f not in known.computed}
+        if model.cheaper:  # of those above the hull the cheaper level may know nothing
+            competing = {f: e for f, e in competing.items() if f in model.cheaper.energies}
+        data = {**(_ionic(known, competing) or competing), **dict(sorted(known.computed.items()))}
+        X = model.features([Composition(formula) for formula in data])
+        y = np.minimum(list(data.values()), settings.ceiling)
+        if model.cheaper:
+            agreed = np.array([competing.get(f, np.inf) <= ON_HULL for f in data], dtype=bool)
+            y[agreed] = WITH_CHEAPER.expected(X[agreed])
+        known.surrogate.fit(X, y, WITH_CHEAPER if model.cheaper else ENERGIES)
         return model
 
-    def trend(self, compositions: Sequence[Composition], features: np.ndarray) -> np.ndarray:
-        """What the cheaper level says of compositions, eV/atom, shape (n,); 0 without one."""
-        if self.smooth is None or not compositions:
-            return np.zeros(len(compositions))
-        foretold, _ = self.smooth.predict(features)
-        formulas = [composition.reduced_formula for composition in compositions]
-        return self.slope * np.array([self.cheaper.get(f, e) for f, e in zip(formulas, foretold, strict=True)])
+    def features(self, compositions: Sequence[Composition]) -> np.ndarray:
+        """Coordinates of compositions for the surrogate, shape (n, n_coordinates)."""
+        features = self.space.features(compositions)
+        if self.cheaper is None or not compositions:
+            return features
+        return np.column_stack([features, self.cheaper.coordinates(compositions, features)])
 
 
 def _ionic(known: Knowledge, competing: dict[str, float]) -> dict[str, float]:
@@ -65,14 +97,3 @@ def _ionic(known: Knowledge, competing: dict[str, float]) -> dict[str, float]:
     anions = set(known.space.field.anions)
     kinds = {f: {str(element) in anions for element in Composition(f).elements} for f in competing}
     return {f: e for f, e in competing.items() if len(kinds[f]) == 2}
-
-
-def _slope(known: Knowledge, settings: HullSettings) -> float:
-    """Regression of the dearer on the cheaper level, held towards 1 while little is computed."""
-    pairs = [(known.cheaper[f], energy) for f, energy in known.computed.items() if f in known.cheaper]
-    if len(pairs) < 2:
-        return 1.0
-    low, high = np.array(pairs).T
-    low, high = low - low.mean(), high - high.mean()
-    hold = (settings.cheaper_error / 0.3) ** 2  # a slope of 1 ± 0.3 before anything is computed
-    return float((low @ high + hold) / (low @ low + hold))

@@ -28,14 +28,12 @@ class HullSettings:
         closest: Two compositions of a batch, or one and a failure, count as near within this distance in coordinates.
         ceiling: Energies above this count as this, eV/atom: how far beyond reach a composition lies says little of
             those within reach.
-        cheaper_error: Assumed error of a cheaper level while its slope is learned, eV/atom.
     """
 
     within: float = 0.010
     shortlist: int = 250
     closest: float = 0.03
     ceiling: float = 0.150
-    cheaper_error: float = 0.030
 
 
 @dataclass(frozen=True)
@@ -121,15 +119,14 @@ def believe(
     Returns:
         Their indices among the candidates, and the belief about them.
     """
-    features = known.space.features(candidates)
     model = FieldModel.fit(known, settings)
-    trend = model.trend(candidates, features)
+    features = model.features(candidates)
     mean, deviation = model.surrogate.predict(features)
-    promise = (limit - mean - trend) / deviation
+    promise = (limit - mean) / deviation
     short = np.sort(np.argsort(-promise.round(9), kind="stable")[:size])
     mean, covariance = model.surrogate.joint(features[short])
     coordinates = known.space.coordinates(known.space.fractions([candidates[i] for i in short]))
-    return short, Belief(coordinates, mean + trend[short], covariance)
+    return short, Belief(coordinates, mean, covariance)
 
 
 def _depth(known: Knowledge, fractions: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def replay(
     while not puzzle.targets <= computed.keys():
         first = len(computed) < initial
         n = initial - len(computed) if first else batch
-        known = Knowledge(known.space, dict(computed), known.failed, known.cheaper, known.surrogate)
+        known = replace(known, computed=dict(computed))
         chosen = choose("random" if first else strategy, known, puzzle.candidates, n, rng)
         reasons += [choice.reason for choice in chosen]
         computed.update({choice.formula: oracle.ask(choice.formula) for choice in chosen})

@@ -92,12 +92,13 @@ def inside_field(
     """
     _check(strategies, STRATEGIES, "in a field")
     phase_field = PhaseField.parse(field)
-    table = read_energies(energies, phase_field)
+    notes: list[str] = []
+    table = read_energies(energies, phase_field, notes)
     probes = [entry for entry, probe in zip(table.entries, table.is_probe, strict=True) if probe]
     puzzle = Puzzle.of(probes, table.competing, phase_field, within / 1000)
     cheaper = read_cheaper(prior) if prior else {}
     n, reporter = len(puzzle.candidates), Reporter()
-    for note in puzzle.notes:
+    for note in (*notes, *puzzle.notes):
         reporter.say(note)
     if cheaper and (lacking := len(set(puzzle.candidates) - cheaper.keys())):
         reporter.say(f"{prior} lacks {lacking} of {n} compositions; their neighbours stand in")

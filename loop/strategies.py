@@ -28,6 +28,7 @@ class Knowledge:
         failed: Reduced formulas whose calculation gave no energy.
         cheaper: Energies above hull of a cheaper level by reduced formula, eV/atom; may lack compositions.
         surrogate: Keeps its hyperparameters from one batch to the next, which saves time; a fresh one fits them anew.
+        cheaper_surrogate: The same of the cheaper level.
     """
 
     space: FieldSpace
@@ -35,6 +36,7 @@ class Knowledge:
     failed: frozenset[str] = frozenset()
     cheaper: Mapping[str, float] = field(default_factory=dict)
     surrogate: Surrogate = field(default_factory=Surrogate, repr=False)
+    cheaper_surrogate: Surrogate = field(default_factory=Surrogate, repr=False)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class EnergyTable:
         return [entry for entry, probe in zip(self.entries, self.is_probe, strict=True) if not probe]
 
 
-def read_energies(path: Path, field: PhaseField) -> EnergyTable:
+def read_energies(path: Path, field: PhaseField, set_aside: list[str] | None = None) -> EnergyTable:
     """Read a table ``composition,total_energy_eV``; a column ``role`` (probe, competing, reference, known) may follow.
 
     Without roles, a row that holds every element of the field is a probe.
@@ -53,6 +53,7 @@ def read_energies(path: Path, field: PhaseField) -> EnergyTable:
     Args:
         path: A CSV file; energies are those of the formula as written, in eV.
         field: The phase field that every formula lies in.
+        set_aside: Where given, rows that cannot be used are left out, with a line each in here.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -60,17 +61,30 @@ def read_energies(path: Path, field: PhaseField) -> EnergyTable:
             energies that cannot be in eV per formula.
     """
     table = _read_csv(path)
-    compositions = [_composition(text, row, path, field) for row, text in enumerate(table["composition"], start=2)]
-    energies = [_energy(text, row, path) for row, text in enumerate(table["total_energy_eV"], start=2)]
     roles = table["role"] if "role" in table else [None] * len(table)
-    is_probe = [
-        _is_probe(role, composition, row, path, field)
-        for row, (role, composition) in enumerate(zip(roles, compositions, strict=True), start=2)
-    ]
+    given = zip(table["composition"], table["total_energy_eV"], roles, strict=True)
+    rows: list[tuple[str, Composition, float, bool]] = []
+    for row, (text, energy, role) in enumerate(given, start=2):
+        try:
+            rows.append(_row(text, energy, role, row, path, field))
+        except ValueError as error:
+            if set_aside is None:
+                raise
+            set_aside.append(f"left out: {str(error).partition(';')[0]}")
+    if not rows:
+        raise ValueError(f"{path} has no row that can be used; {(set_aside or [''])[0]}")
+    texts, compositions, energies, is_probe = zip(*rows, strict=True)
     _check_references(compositions, is_probe, path, field)
     _check_unit(compositions, np.array(energies), path)
     entries = [ComputedEntry(c, e) for c, e in zip(compositions, energies, strict=True)]
-    return EnergyTable(path, tuple(map(str, table["composition"])), tuple(entries), tuple(is_probe))
+    return EnergyTable(path, texts, tuple(entries), is_probe)
+
+
+def _row(
+    text: str, energy: str, role: str | None, row: int, path: Path, field: PhaseField
+) -> tuple[str, Composition, float, bool]:
+    composition = _composition(text, row, path, field)
+    return text, composition, _energy(energy, row, path), _is_probe(role, composition, row, path, field)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

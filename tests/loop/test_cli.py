@@ -157,8 +157,21 @@ def test_simulate_says_what_is_wrong(field_table, csv):
     refused(loop("simulate", field_table, "--field", "Li-Sn-S-Br"), "Br")
     bare = csv("bare.csv", "composition,total_energy_eV\nLi3SnS3Cl,-9.9\n")
     refused(loop("simulate", bare, "--field", "Li-Sn-S-Cl"), "elemental reference")
-    no_energy = csv("nan.csv", field_table.read_text() + "Li7SnS5Cl,nan\n")
-    refused(loop("simulate", no_energy, "--field", "Li-Sn-S-Cl"), "nan", "row 15")
+    unusable = csv("unusable.csv", "composition,total_energy_eV\nLi2O,-1\n")
+    refused(loop("simulate", unusable, "--field", "Li-Sn-S-Cl"), "no row that can be used", "row 2: Li2O holds O")
+
+
+def test_simulate_sets_aside_what_it_cannot_use(field_table, csv, tmp_path):
+    spoilt = csv("spoilt.csv", field_table.read_text() + "Li7SnS5Cl,nan\nLi2O,-14\nQq3,-1\n")
+    out, again = tmp_path / "out.json", tmp_path / "again.json"
+    options = ("--field", "Li-Sn-S-Cl", "--seeds", 1, "--initial", 2, "--within", 30)
+    process = loop("simulate", spoilt, *options, "--json", out)
+    assert process.returncode == 0, process.stderr
+    said = " ".join((process.stdout + process.stderr).split())
+    for line in ("row 15: the energy 'nan' is no finite number", "row 16: Li2O holds O", "row 17: 'Qq3' is no formula"):
+        assert line in said
+    loop("simulate", field_table, *options, "--json", again)
+    assert json.loads(out.read_text())["runs"] == json.loads(again.read_text())["runs"]
 
 
 def test_simulate_replays_the_choice_of_fields(csv, tmp_path):

@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from pymatgen.core import Composition
 
+from loop.field_model import FieldModel
 from loop.field_space import FieldSpace
+from loop.hull_strategy import HullSettings
 from loop.strategies import STRATEGIES, Knowledge, choose
+from loop.surrogate import WITH_CHEAPER
 from vae import PhaseField
 
 spec = importlib.util.spec_from_file_location("field_of_salts", Path(__file__).with_name("field_of_salts.py"))
@@ -84,6 +87,40 @@ def test_hull_learns_from_the_cheaper_level_before_anything_is_computed():
     above = {c.reduced_formula: salts.above_competing(c) for c in CANDIDATES}
     chosen = formulas("hull", known(computed=0, cheaper=above), n=3)
     assert set(chosen) <= set(sorted(above, key=above.__getitem__)[: len(above) // 5])
+
+
+def cheaper_level():
+    """Every composition too low by a quarter and 20 meV/atom."""
+    return {c.reduced_formula: 0.75 * salts.above_competing(c) - 0.02 for c in CANDIDATES}
+
+
+def test_a_cheaper_level_keeps_the_invariances():
+    chosen = formulas("hull", known(cheaper=cheaper_level()))
+    references = {"Li": -1.9, "Sn": -3.8, "S": -4.1, "Cl": -1.8}
+    assert formulas("hull", known(references=references, cheaper=cheaper_level())) == chosen
+    assert formulas("hull", known(cheaper=cheaper_level()), [c * 2 for c in CANDIDATES[::-1]]) == chosen
+    space = FieldSpace(PhaseField.parse("Cl-S-Sn-Li"), tuple(reversed(salts.competing())))
+    turned = Knowledge(space, known().computed, cheaper=dict(reversed(cheaper_level().items())))
+    assert formulas("hull", turned) == chosen
+
+
+def test_a_cheaper_level_is_corrected_where_it_is_wrong_and_not_beside_the_competing_phases():
+    # 60 meV/atom too low everywhere but at the salts, which lie on its hull
+    cheaper = {c.reduced_formula: salts.above_competing(c) - 0.06 for c in CANDIDATES}
+    model = FieldModel.fit(known(computed=12, cheaper=cheaper), HullSettings())
+    X = model.features([Composition("Li2S"), Composition("Li2Sn2SCl8")])
+    beside, inside = model.surrogate.predict(X)[0] - WITH_CHEAPER.expected(X)
+    assert abs(beside) < 0.01
+    assert inside > 0.03
+
+
+def test_where_the_cheaper_level_has_no_energy_its_neighbours_stand_in():
+    some = dict(list(cheaper_level().items())[::2])
+    model = FieldModel.fit(known(cheaper=some), HullSettings())
+    lacking = [c for c in CANDIDATES if c.reduced_formula not in some]
+    foretold, remainder = model.features(lacking)[:, -2:].T
+    assert foretold == pytest.approx([cheaper_level()[c.reduced_formula] for c in lacking], abs=0.02)
+    assert remainder == pytest.approx(np.zeros(len(lacking)))
 
 
 def test_a_batch_is_spread_out():

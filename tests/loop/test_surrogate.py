@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from loop.surrogate import ENERGIES, REMAINDERS, Surrogate
+from loop.surrogate import ENERGIES, WITH_CHEAPER, Surrogate
 
 GRID = np.linspace(0, 1, 21)[:, None]
 
@@ -45,6 +45,20 @@ def test_shifting_the_order_of_data_changes_nothing():
     assert turned[0] == pytest.approx(Surrogate().fit(GRID, y).predict(GRID)[0], abs=1e-6)
 
 
-def test_a_remainder_is_expected_to_be_nothing():
-    mean, _ = Surrogate().fit(np.zeros((0, 1)), np.zeros(0), REMAINDERS).predict(GRID)
-    assert mean == pytest.approx(np.zeros(21))
+def test_of_a_cheaper_level_neighbourhoods_count_for_more_than_single_compositions():
+    # without data: mean + 0.8 x what neighbours foretell + 0.5 x what they do not
+    X = np.array([[0.5, 0.1, 0.0], [0.5, 0.0, 0.1], [0.5, 0.1, -0.1]])
+    mean, deviation = Surrogate().fit(np.zeros((0, 3)), np.zeros(0), WITH_CHEAPER).predict(X)
+    assert mean == pytest.approx(WITH_CHEAPER.mean + np.array([0.08, 0.05, 0.03]))
+    doubts = (WITH_CHEAPER.mean_spread, WITH_CHEAPER.amplitude[0], WITH_CHEAPER.scatter[0])
+    slopes = WITH_CHEAPER.slope_spread * np.array([0.1, 0.1, np.sqrt(0.02)])
+    assert deviation == pytest.approx(np.sqrt(np.sum(np.square(doubts)) + slopes**2))
+
+
+def test_slopes_are_learned():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.random(200), rng.normal(scale=0.05, size=(200, 2))])
+    y = 0.02 + 0.2 * X[:, 1] + 1.1 * X[:, 2] + rng.normal(scale=0.01, size=200)
+    ends = np.array([[0.5, 0.0, 0.0], [0.5, 0.1, 0.0], [0.5, 0.0, 0.1]])
+    mean, _ = Surrogate().fit(X, y, WITH_CHEAPER).predict(ends)
+    assert mean - mean[0] == pytest.approx([0.0, 0.02, 0.11], abs=0.005)
