@@ -111,7 +111,9 @@ def _oxidation_states(amount_of: tuple[tuple[str, float], ...]) -> dict[str, flo
     for charges in product(*_charge_choices(symbols, composition.reduced_formula)):
         if np.dot(charges, amounts) == 0:
             return dict(zip(symbols, map(float, charges), strict=True))
-    guesses = composition.oxi_state_guesses(max_sites=-20)
+    # Larger multiples are reduced; pymatgen refuses a limit that the reduced formula itself does not keep.
+    smallest = round(composition.reduced_composition.num_atoms)
+    guesses = composition.oxi_state_guesses(max_sites=-max(20, smallest))
     if guesses:
         return {symbol: float(guesses[0][symbol]) for symbol in symbols}
     choices = dict(zip(symbols, _charge_choices(symbols, composition.reduced_formula), strict=True))

@@ -80,6 +80,7 @@ def test_spread_keeps_away_from_the_known_and_never_repeats_it():
         ("SnCl2", {"Sn": 2, "Cl": -1}),
         ("Fe3O4", {"Fe": 8 / 3, "O": -2}),  # two Fe3+ and one Fe2+
         ("Li7Sn2", {"Li": 1, "Sn": -3.5}),  # no common state: tin balances lithium
+        ("Li7P3S11", {"Li": 1, "P": 5, "S": -2}),  # more atoms than a guess is limited to
         ("S", {"S": 0}),
     ],
 )
