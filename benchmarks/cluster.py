@@ -4,7 +4,8 @@
     python benchmarks/cluster.py --calculations 10000 --workers 0
 
 With no workers a script answers in their place: it writes one and the same output for whatever is READY. The driver's
-work is the same, and ten thousand calculations take minutes.
+work is the same. A thousand calculations then take three minutes; the tests' database slows down as it fills, so that
+ten thousand take hours.
 
 The database is the one of the tests: PHASELOOP_TEST_MONGOECO names a Python that has mongoeco[wire]. Here it does not
 look for duplicates of unique numbers, for which it would read the whole collection at each write. Our share is the CPU

@@ -80,10 +80,10 @@ def from_records(folder: Path, wall: float) -> dict[str, float | int | dict]:
         "probes with an energy, %": round(100 * done / sum(dict(probes).values()), 1),
         "wall by stage, s": stages,
         "force calls": calls,
-        "force calls, CPU s": round(force),
+        "force calls, s in the workers": round(force),
         "calculations, CPU s": round(cpu),
         "orchestration, % of wall": round(100 * (1 - counted / wall), 1),
-        "in calculations, not in force calls, % of CPU": round(100 * (1 - force / cpu), 1),
+        "in calculations, not in force calls, % (idle machine)": round(100 * (1 - force / cpu), 1),
     }
 
 

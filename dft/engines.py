@@ -54,7 +54,7 @@ def in_one_sweep(model: Any) -> Any:
     """Let a CHGNet model take forces and stress in one backward sweep, without what only its training needs.
 
     CHGNet sweeps twice, with a graph for second derivatives, and keeps what the derivatives of its weights would take.
-    In a relaxation that is half of a force call (`benchmarks/force_calls.py`). No other thread may differentiate
+    In a relaxation that is two fifths of a force call (`benchmarks/force_calls.py`). No other thread may differentiate
     while it computes.
 
     Returns:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loop.campaign import Campaign
-from loop.config import Settings, load_settings
+from loop.config import Settings
 from loop.database import to_json
 from loop.errors import RunError, UserError, Waiting
 from loop.report.live import Display, Event, Mode, open_display
+from loop.settings_file import load_settings
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

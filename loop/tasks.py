@@ -58,8 +58,8 @@ def flow_task(
 
 def load_engine(maker: Any) -> None:
     """Load in a worker what `build` and `screen` need, so that it is there when the first task comes."""
-    build("competing", "LiCl", ProbeSettings(n_structures=1), 0)  # reads the tables of structure types and ions
-    Composition("LiCl").oxi_state_guesses()
+    build("competing", "LiCl", ProbeSettings(n_structures=1), 0)  # reads the tables of structure types and ions,
+    Composition("LiCl").oxi_state_guesses()  # and pymatgen's of oxidation states
     maker.load_engine()
 
 

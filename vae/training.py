@@ -114,7 +114,7 @@ def warm(config: TrainingConfig) -> TrainingConfig:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[torch.Generator]:
-    """A generator for the seed, and the same sums on every machine.
+    """A generator for the seed, and the same sums every time, on however many cores.
 
     torch's global generator, which dropout uses, is seeded inside and restored after. Several threads would add up in
     whatever order they come; two were a fifth faster than one, while the workers of a campaign start beside it.

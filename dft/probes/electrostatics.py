@@ -94,21 +94,17 @@ BORN_EXPONENT = 9
 BORN_STRENGTH = 0.42
 
 
-def born_minimum(
-    structure: Structure, charges: dict[str, float], electrostatic: float | None = None
-) -> tuple[float, float]:
+def born_minimum(structure: Structure, charges: dict[str, float]) -> tuple[float, float]:
     """As `balance_of_ions`, of a structure.
 
     Args:
         structure: Ordered.
         charges: Charge by symbol.
-        electrostatic: Electrostatic energy of the cell, eV, where it is known already.
     """
     symbols = [site.specie.symbol for site in structure]
     cell = structure.lattice.matrix
-    if electrostatic is None:
-        q = np.array([charges[symbol] for symbol in symbols])
-        electrostatic = float(q @ unit_charge_matrix(cell, structure.frac_coords) @ q)
+    q = np.array([charges[symbol] for symbol in symbols])
+    electrostatic = float(q @ unit_charge_matrix(cell, structure.frac_coords) @ q)
     return balance_of_ions(cell, structure.cart_coords, symbols, charges, electrostatic)
 
 

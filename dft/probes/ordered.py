@@ -212,19 +212,11 @@ def _at_minimum(
     order = filled[np.argsort(placed[filled], kind="stable")]
     symbols, frac = placed[order].tolist(), sites.frac[used][order]
     energy, scale = balance_of_ions(sites.cell, frac @ sites.cell, symbols, ions.charges, electrostatic)
-    composition = Composition(Counter(symbols))
-    if has_anions(composition):
-        volume = float(np.linalg.det(sites.cell))
-        scale = max(scale, (least_volume(composition) / volume) ** (1 / 3))
-    else:
-        scale = 1.0
-    cell = sites.cell * scale
+    cell = sites.cell * _with_room(scale, Composition(Counter(symbols)), float(np.linalg.det(sites.cell)))
     return energy, _Draft(cell, frac @ cell + rng.normal(scale=rattle, size=frac.shape), symbols)
 
 
-def scaled_to_minimum(
-    structure: Structure, charges: dict[str, float], electrostatic: float | None = None
-) -> tuple[float, Structure]:
+def scaled_to_minimum(structure: Structure, charges: dict[str, float]) -> tuple[float, Structure]:
     """Energy per atom (eV) of a structure of ions and the structure at the volume of that energy; alloys stay as is.
 
     Compounds of non-metals get the room that their molecules need.
@@ -232,12 +224,17 @@ def scaled_to_minimum(
     Args:
         structure: Ordered; scaled in place.
         charges: Charge by symbol.
-        electrostatic: Electrostatic energy of the cell, eV, where it is known already.
     """
-    energy, scale = born_minimum(structure, charges, electrostatic)
-    if has_anions(structure.composition):
-        structure.scale_lattice(max(structure.volume * scale**3, least_volume(structure.composition)))
+    energy, scale = born_minimum(structure, charges)
+    structure.scale_lattice(structure.volume * _with_room(scale, structure.composition, structure.volume) ** 3)
     return energy, structure
+
+
+def _with_room(scale: float, composition: Composition, volume: float) -> float:
+    """The factor on all lengths, at least what molecules need; alloys stay as they are."""
+    if not has_anions(composition):
+        return 1.0
+    return max(scale, (least_volume(composition) / volume) ** (1 / 3))
 
 
 def _in_turn(composition: Composition, families: dict[str, list[tuple[float, _Draft]]]) -> Iterator[ProbeStructure]:

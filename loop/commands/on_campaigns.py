@@ -30,8 +30,9 @@ def init(
     ] = "localhost",
 ) -> None:
     """Write a commented campaign configuration, DIR/campaign.yaml."""
-    from loop.config import Settings, commented_yaml
+    from loop.config import Settings
     from loop.execution_settings import Execution
+    from loop.settings_file import commented_yaml
 
     target = folder / "campaign.yaml"
     if target.exists() and not force and cluster is None:

@@ -104,15 +104,6 @@ def test_a_matrix_is_made_once_for_all_sizes_of_a_cell():
     assert unit_charge_matrix(cell, frac[:2]).shape == (2, 2)
 
 
-def test_an_electrostatic_energy_that_is_known_already_changes_nothing():
-    probe = build_probes(Composition("Li2SnS3"), ProbeSettings(n_structures=1), seed=0)[0]
-    charges = {"Li": 1.0, "Sn": 4.0, "S": -2.0}
-    q = np.array([charges[site.specie.symbol] for site in probe.structure])
-    known = q @ unit_charge_matrix(probe.structure.lattice.matrix, probe.structure.frac_coords) @ q
-    found = born_minimum(probe.structure, charges)
-    assert born_minimum(probe.structure, charges, float(known)) == pytest.approx(found, abs=1e-9)
-
-
 def test_swap_descent_finds_the_lowest_of_all_arrangements():
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(6, 6))

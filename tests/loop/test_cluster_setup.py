@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from loop.cluster_setup import QUEUES, cluster_files, write_cluster_files
-from loop.config import load_settings
 from loop.errors import UserError
+from loop.settings_file import load_settings
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@ import itertools
 
 import pytest
 
-from loop.config import Settings, changed_settings, commented_yaml, load_settings
+from loop.config import Settings, changed_settings
 from loop.errors import UserError
+from loop.settings_file import commented_yaml, load_settings
 
 
 def test_written_settings_read_back_as_themselves(tmp_path):
