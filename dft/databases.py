@@ -16,7 +16,6 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from dft.hull import LEVEL_KEY
 from dft.probes.base import ProbeStructure
 from dft.structure_files import read_folder
-from dft.vasp import VaspSettings
 
 if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel
@@ -125,6 +124,8 @@ def matching_entries(path: Path, level: FirstPrinciplesLevel) -> list[ComputedSt
     answer = json.loads(path.read_text())
     if answer["thermo_type"] != THERMO_TYPE:
         raise ValueError(f"{path.name} holds energies of thermo type {answer['thermo_type']}, not {THERMO_TYPE}")
+    from dft.vasp import VaspSettings  # atomate2's input sets take half a second to import
+
     if level.name != "vasp" or level.settings != VaspSettings():
         raise ValueError(
             f"energies of the Materials Project ({THERMO_TYPE}) match the level 'vasp' with its own settings alone, "

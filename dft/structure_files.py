@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pymatgen.core import Structure
-from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
 
 from dft.compositions import oxidation_states
 
@@ -98,6 +97,8 @@ def _parse(file: Path) -> Structure:
 
 
 def _ordered(structure: Structure) -> Structure:
+    from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation  # takes 0.3 s
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

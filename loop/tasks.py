@@ -30,9 +30,9 @@ def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[
     return {"probes": [probe.as_dict() for probe in probes]}
 
 
-def screen(maker: Maker, probes: list[dict[str, Any]], output: str) -> dict[str, Any]:
+def screen(maker: Maker, inputs: tuple[Any, ...], output: str) -> dict[str, Any]:
     """Run the Flow of one composition, at any level of theory."""
-    return run_flow(maker, (structures_of(probes),), Path(output))
+    return run_flow(maker, inputs, Path(output))
 
 
 def flow_task(
@@ -40,12 +40,13 @@ def flow_task(
 ) -> FlowTask:
     """A calculation at one level of theory, with what it takes to run it somewhere else than on this machine."""
     probes = calculation.probes
+    inputs = (packed(probes) if rung.is_force_field else structures_of(probes),)
     return FlowTask(
         calculation.hash,
         screen,
-        (rung.maker, probes, str(output)),
+        (rung.maker, inputs, str(output)),
         maker=rung.maker,
-        inputs=(packed(probes) if rung.is_force_field else structures_of(probes),),
+        inputs=inputs,
         output=output,
         name=f"{phase_field} {calculation.composition} {rung.level.name}",
         category="screen" if rung.is_force_field else "dft",

@@ -22,6 +22,9 @@ _KEPT_MATRICES = 512
 #: Å: edge of the cube whose volume the cell has while its matrix is made.
 _WORKING_LENGTH = 8.0
 
+#: eV by which a swap must lower the energy.
+LEAST_GAIN = 1e-6
+
 
 def unit_charge_matrix(cell: np.ndarray, frac: np.ndarray) -> np.ndarray:
     """Ewald matrix of a set of sites: charges q on them have the energy q·M·q.
@@ -56,34 +59,46 @@ def _matrix_of_shape(shape: tuple[float, ...], frac: bytes) -> np.ndarray:
     return matrix
 
 
-def swap_descent(
+def swap_descents(
     matrix: np.ndarray, charges: np.ndarray, sublattice: np.ndarray, max_swaps: int = 200
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Swap the two ions of a sublattice that lower the energy most, again and again until no swap lowers it.
+
+    Several arrangements descend side by side, each on its own: one at a time would spend its time between numpy's
+    calls rather than in them.
 
     Args:
         matrix: From `unit_charge_matrix`, eV, shape (n, n).
-        charges: Charge on each site, zero where it is vacant, shape (n,).
+        charges: Charge on each site of each arrangement, zero where it is vacant, shape (k, n).
         sublattice: Ions are swapped within equal labels only, shape (n,).
-        max_swaps: Most swaps.
+        max_swaps: Most swaps of an arrangement.
 
     Returns:
-        The order in which the ions now stand on the sites (site i holds what stood on site order[i]), shape (n,),
-        and the energy, eV.
+        Per arrangement the order in which its ions now stand on the sites (site i holds what stood on site
+        order[i]), shape (k, n), and its energy, eV, shape (k,).
     """
-    order, q = np.arange(len(charges)), np.array(charges, dtype=float)
-    allowed = sublattice[:, None] == sublattice[None, :]
-    curvature = np.diag(matrix)[:, None] + np.diag(matrix)[None, :] - 2 * matrix
-    for _ in range(max_swaps):
-        potential = matrix @ q
-        moved = q[None, :] - q[:, None]  # what site i gains if i and j swap
-        gain = 2 * moved * (potential[:, None] - potential[None, :]) + moved**2 * curvature
-        gain[~allowed] = 0.0
-        i, j = np.unravel_index(np.argmin(gain), gain.shape)
-        if gain[i, j] > -1e-6:
-            break
-        order[[i, j]], q[[i, j]] = order[[j, i]], q[[j, i]]
-    return order, float(q @ matrix @ q)
+    k, n = charges.shape
+    order, q = np.tile(np.arange(n), (k, 1)), np.array(charges, dtype=float)
+    first, second = np.triu_indices(n, 1)
+    allowed = sublattice[first] == sublattice[second]
+    first, second = first[allowed], second[allowed]
+    if len(first):
+        curvature = matrix[first, first] + matrix[second, second] - 2 * matrix[first, second]
+        going = np.arange(k)
+        for _ in range(max_swaps):
+            now = q[going]
+            potential = now @ matrix
+            moved = now[:, second] - now[:, first]  # what the first site gains if the two swap
+            gain = moved * (2 * (potential[:, first] - potential[:, second]) + moved * curvature)
+            best = np.argmin(np.round(gain, _DIGITS), axis=1)  # the same of equal swaps on every machine
+            lower = gain[np.arange(len(going)), best] < -LEAST_GAIN
+            going, best = going[lower], best[lower]
+            if not len(going):
+                break
+            i, j = first[best], second[best]
+            order[going, i], order[going, j] = order[going, j], order[going, i]
+            q[going, i], q[going, j] = q[going, j], q[going, i]
+    return order, np.einsum("ki,ij,kj->k", q, matrix, q)
 
 
 #: Exponent of the Born repulsion between ions.

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
 
 from dft.compositions import oxidation_states
 from dft.probes.base import ProbeSettings, ProbeStructure
-from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descent, unit_charge_matrix
+from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descents, unit_charge_matrix
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
 from dft.probes.volumes import has_anions, is_large_cation, least_volume, rough_volume
@@ -82,7 +83,7 @@ def _arranged(
                 families.setdefault(family, []).append((energy, draft))
     for found in families.values():
         found.sort(key=lambda pair: round(pair[0], 9))  # mirror images stay in order on every machine
-    return list(_in_turn(composition, families)) if families else []
+    return list(islice(_in_turn(composition, families), settings.n_structures)) if families else []
 
 
 def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Composition]:
@@ -176,11 +177,14 @@ def _arrange(
         return []
     species = np.array([*ions.packed, *ions.inside, *[""] * (n_holes - len(ions.inside))])
     matrix = sites.matrix[np.ix_(used, used)]
+    holes_of, packing_of = np.flatnonzero(sublattice == 1), np.flatnonzero(sublattice == 0)
+    starts = np.array(
+        [np.concatenate([rng.permutation(packing_of), rng.permutation(holes_of)]) for _ in range(settings.restarts)]
+    )
+    charges = np.array([ions.charges.get(symbol, 0.0) for symbol in species])
+    orders, energies = swap_descents(matrix, charges[starts], sublattice)
     found: dict[int, tuple[float, np.ndarray]] = {}
-    for _ in range(settings.restarts):
-        start = np.concatenate([rng.permutation(np.flatnonzero(sublattice == k)) for k in (0, 1)])
-        charges = np.array([ions.charges.get(symbol, 0.0) for symbol in species[start]])
-        order, energy = swap_descent(matrix, charges, sublattice)
+    for start, order, energy in zip(starts, orders, energies.tolist(), strict=True):
         found.setdefault(round(energy / len(ions.packed + ions.inside) / SAME_ENERGY), (energy, species[start[order]]))
     best = [found[key] for key in sorted(found)[:N_ARRANGEMENTS]]
     return [_at_minimum(sites, used, placed, ions, energy, settings.rattle, rng) for energy, placed in best]

@@ -7,7 +7,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from dft.guards import shortest_contact
 from dft.probes import ProbeSettings, build_probes
-from dft.probes.electrostatics import _matrix_of_shape, born_minimum, swap_descent, unit_charge_matrix
+from dft.probes.electrostatics import _matrix_of_shape, born_minimum, swap_descents, unit_charge_matrix
 from dft.probes.lattices import compact_supercells, packing
 
 FEW = ProbeSettings(restarts=6, supercells=1)
@@ -111,14 +111,13 @@ def test_swap_descent_finds_the_lowest_of_all_arrangements():
     charges, sublattice = np.array([1.0, 2.0, 0.0, -1.0, -1.0, -2.0]), np.array([0, 0, 0, 1, 1, 1])
     everything = [(*first, *second) for first in permutations(range(3)) for second in permutations(range(3, 6))]
     lowest = min(float(charges[list(p)] @ matrix @ charges[list(p)]) for p in everything)
-    found = []
-    for start in everything:
-        order, energy = swap_descent(matrix, charges[list(start)], sublattice)
-        arranged = charges[list(start)][order]
+    starts = np.array(everything)
+    orders, energies = swap_descents(matrix, charges[starts], sublattice)
+    for start, order, energy in zip(starts, orders, energies, strict=True):
+        arranged = charges[start][order]
         assert energy == pytest.approx(arranged @ matrix @ arranged)
         assert sorted(arranged[:3]) == [0.0, 1.0, 2.0]
-        found.append(energy)
-    assert min(found) == pytest.approx(lowest)
+    assert min(energies) == pytest.approx(lowest)
 
 
 def test_born_minimum_is_a_minimum_and_does_not_depend_on_the_scale_it_starts_from():
