@@ -79,6 +79,19 @@ def test_the_order_of_elements_tells_no_known_field_from_an_unlabelled_one(known
     np.testing.assert_array_equal(drawn, in_order)
 
 
+def test_counts_and_neighbours_do_not_see_the_order_of_elements():
+    rng = np.random.default_rng(0)
+    rows = np.hstack([rng.permuted(np.tile(np.arange(9), (40, 1)), axis=1)[:, :2], np.tile([9, 10], (40, 1))])
+    known, fields, descriptors = rows[:20], rows[20:], rng.normal(size=(11, 3))
+    for scorer in (
+        baselines.popularity(known, 11),
+        baselines.subset_counts(known, 11, 2),
+        baselines.subset_counts(known, 11, 3),
+        baselines.nearest_neighbours(known, descriptors),
+    ):
+        np.testing.assert_allclose(scorer(fields[:, [1, 0, 3, 2]]), scorer(fields))
+
+
 def test_trees_learn_from_fields_drawn_without_regard_to_the_held_out_ones(known):
     task = _Task(usable(known.fields), 8000, seed=0)
     training, held_out = (_names(rows) for rows in (task.known[:20], task.known[20:]))
