@@ -39,6 +39,9 @@ def nearest_neighbours(known: np.ndarray, descriptors: np.ndarray, n_neighbours:
 def boosted_trees(known: np.ndarray, unlabelled: np.ndarray, descriptors: np.ndarray, seed: int) -> Scorer:
     """Gradient boosting of positives against unlabelled fields, on descriptors and counts.
 
+    Positions mean something to it, so that known and unlabelled fields need one order of elements, here by
+    electronegativity: trees find the known ones by their order otherwise.
+
     Rows are divided into parts, and counted among the known fields of the other parts, known and unlabelled rows alike:
     taking each known field out of its own counts alone would mark the positives by counts that are lower by one.
     """

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from vae import baselines
 from vae.datasets import KnownFields
 from vae.descriptors import element_descriptors
-from vae.element_indices import field_indices
+from vae.element_indices import field_indices, role_order
 from vae.masked import MaskedRanker
 from vae.phase_fields import PhaseField
 from vae.ranking import Ranker, make_ranker
@@ -164,9 +164,11 @@ class _Task:
         self.descriptors = (values - values.mean(0)) / np.maximum(values.std(0), 1e-6)
         self.known = field_indices(fields, self.elements).numpy()
         self.groups = np.array([_group(symbol) for symbol in self.elements])
+        # Where an element stands among all in the order of a field's elements.
+        self.standing = np.argsort(sorted(range(len(table)), key=lambda i: role_order(self.elements[i])))
+        self.n_unlabelled = n_unlabelled
         rng = np.random.default_rng(seed + 1)
-        self.unlabelled = {kind: self._draw(kind, n_unlabelled, rng) for kind in KINDS[:3]}
-        self.for_trees = self._draw("uniform", n_unlabelled, rng)
+        self.unlabelled = {kind: self._draw(kind, n_unlabelled, rng, self.known) for kind in KINDS[:3]}
 
     def fit(self, method: str, training: np.ndarray, seed: int, settings: dict[str, Any]) -> baselines.Scorer:
         """A scorer of element indices, trained on some known fields."""
@@ -180,7 +182,11 @@ class _Task:
             return baselines.subset_counts(training, n, {"pairs": 2, "triples": 3}[method])
         if method == "neighbours":
             return baselines.nearest_neighbours(training, self.descriptors)
-        return baselines.boosted_trees(training, self.for_trees, self.descriptors, seed)
+        return baselines.boosted_trees(training, self.for_trees(training, seed), self.descriptors, seed)
+
+    def for_trees(self, training: np.ndarray, seed: int) -> np.ndarray:
+        """Fields to learn known ones against, held-out ones as any other: none is left out for being reported."""
+        return self._draw("uniform", self.n_unlabelled, np.random.default_rng(seed + 2), training)
 
     def measure(
         self, scorer: baselines.Scorer, training: np.ndarray, held_out: np.ndarray
@@ -213,13 +219,16 @@ class _Task:
                     return True
         return False
 
-    def _draw(self, kind: str, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Fields M-M'-A-A' that are not known, each once, shape (n or as many as there are, 4)."""
+    def _draw(self, kind: str, n: int, rng: np.random.Generator, excluded: np.ndarray) -> np.ndarray:
+        """Fields M-M'-A-A' that are not among some, each once, shape (n or as many as there are, 4).
+
+        Their elements stand in the order of known fields, or the order alone would tell the two apart.
+        """
         cations, n_cation = np.unique(self.known[:, :2], return_counts=True)
         anions, n_anion = np.unique(self.known[:, 2:], return_counts=True)
         p_cation = n_cation / n_cation.sum() if kind == "popularity-matched" else None
         p_anion = n_anion / n_anion.sum() if kind == "popularity-matched" else None
-        taken = {tuple(sorted(row)) for row in self.known.tolist()}
+        taken = {tuple(sorted(row)) for row in excluded.tolist()}
         drawn: dict[tuple[int, ...], list[int]] = {}
         for _ in range(20):  # rounds; more would only wait for the rarest
             m = rng.choice(cations, (2 * n, 2), p=p_cation)
@@ -232,7 +241,8 @@ class _Task:
                     drawn.setdefault(key, row)
             if len(drawn) >= n:
                 break
-        return np.array(list(drawn.values()))
+        rows = np.array(list(drawn.values()))
+        return np.take_along_axis(rows, np.argsort(self.standing[rows], axis=1), 1)
 
     def _fields(self, rows: np.ndarray) -> list[PhaseField]:
         return [PhaseField(tuple(self.elements[i] for i in row)) for row in rows.tolist()]

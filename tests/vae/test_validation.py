@@ -4,10 +4,11 @@ import pytest
 from vae import baselines
 from vae.calibration import calibrate, random_fields
 from vae.datasets import KnownFields, known_phase_fields
+from vae.element_indices import field_indices
 from vae.figures import calibration, recall_curve, reliability
 from vae.phase_fields import PhaseField
 from vae.training import TrainingConfig
-from vae.validation import KINDS, METHODS, metrics, prospective, usable, validate
+from vae.validation import KINDS, METHODS, _Task, metrics, prospective, usable, validate
 
 SETTINGS = {
     "masked": {"n_members": 1, "training": TrainingConfig(epochs=3, batch_size=64, learning_rate=4e-3)},
@@ -70,6 +71,35 @@ def test_boosted_trees_do_not_know_the_known_fields_by_their_counts():
     assert fold["auc"] > 0.95
 
 
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_the_order_of_elements_tells_no_known_field_from_an_unlabelled_one(known, kind):
+    task = _Task(usable(known.fields), 300, seed=0)
+    drawn = task.unlabelled[kind]
+    in_order = field_indices(task._fields(drawn), task.elements).numpy()
+    np.testing.assert_array_equal(drawn, in_order)
+
+
+def test_counts_and_neighbours_do_not_see_the_order_of_elements():
+    rng = np.random.default_rng(0)
+    rows = np.hstack([rng.permuted(np.tile(np.arange(9), (40, 1)), axis=1)[:, :2], np.tile([9, 10], (40, 1))])
+    known, fields, descriptors = rows[:20], rows[20:], rng.normal(size=(11, 3))
+    for scorer in (
+        baselines.popularity(known, 11),
+        baselines.subset_counts(known, 11, 2),
+        baselines.subset_counts(known, 11, 3),
+        baselines.nearest_neighbours(known, descriptors),
+    ):
+        np.testing.assert_allclose(scorer(fields[:, [1, 0, 3, 2]]), scorer(fields))
+
+
+def test_trees_learn_from_fields_drawn_without_regard_to_the_held_out_ones(known):
+    task = _Task(usable(known.fields), 8000, seed=0)
+    training, held_out = (_names(rows) for rows in (task.known[:20], task.known[20:]))
+    drawn = _names(task.for_trees(task.known[:20], seed=0))
+    assert drawn & held_out
+    assert drawn.isdisjoint(training)
+
+
 def test_no_unlabelled_field_is_known(known):
     fields = random_fields(__import__("torch").tensor([[0, 1, 4, 5], [2, 3, 4, 5]]), 200, 0)
     assert {tuple(sorted(row)) for row in fields.tolist()}.isdisjoint({(0, 1, 4, 5), (2, 3, 4, 5)})
@@ -119,3 +149,7 @@ def test_mistakes_are_named(known):
     few = KnownFields(known.fields[:20], "", "")
     with pytest.raises(ValueError, match="usable known fields are too few for 5 folds"):
         validate(few, ["triples"])
+
+
+def _names(rows):
+    return {tuple(sorted(row)) for row in rows.tolist()}
