@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
+from dft.cluster import FACTS
+
 if TYPE_CHECKING:
     from fireworks import LaunchPad
     from jobflow import JobStore
@@ -199,7 +201,13 @@ def _secrets(settings: Any) -> Iterator[str]:
 
 
 def _index(cluster: Cluster) -> None:
-    """The keys by which calculations are looked up; made once, then nothing happens."""
-    for key in ("hash", "campaign"):
-        cluster.launchpad.fireworks.create_index(f"spec.phaseloop.{key}")
-    cluster.store.ensure_index("metadata.phaseloop.hash")
+    """The keys by which calculations are looked up; made once, then nothing happens.
+
+    With the state and what was collected after the campaign, a look at the LaunchPad reads what is new, not all that
+    the campaign ever had there. By its uuid jobflow replaces a document, and makes no index of it.
+    """
+    fireworks = cluster.launchpad.fireworks
+    fireworks.create_index(f"{FACTS}.hash")
+    fireworks.create_index([(f"{FACTS}.campaign", 1), ("state", 1), (f"{FACTS}.collected", 1)])
+    for key in ("metadata.phaseloop.hash", "uuid"):
+        cluster.store.ensure_index(key)

@@ -71,6 +71,12 @@ class MongoServer:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._process is not None
+        return self._process.pid
+
     def connection(self) -> dict[str, Any]:
         """Where it is and who may come in, under pymongo's and FireWorks' names."""
         return {"host": "127.0.0.1", "port": self.port, "username": self.username, "password": self.password}

@@ -101,6 +101,16 @@ def test_facts_stand_in_the_spec_and_no_password_anywhere(site):
     assert site.mongo.password not in str(documents) + str(list(cluster.launchpad.workflows.find()))
 
 
+def test_there_is_an_index_for_each_look_up_however_often_one_connects(site):
+    connect()
+    cluster = connect()
+    of_fireworks = [index["key"] for index in cluster.launchpad.fireworks.index_information().values()]
+    assert [("spec.phaseloop.hash", 1)] in of_fireworks
+    assert [("spec.phaseloop.campaign", 1), ("state", 1), ("spec.phaseloop.collected", 1)] in of_fireworks
+    of_outputs = [index["key"] for index in cluster.store.docs_store._collection.index_information().values()]
+    assert sorted(of_outputs) == [[("_id", 1)], [("metadata.phaseloop.hash", 1)], [("uuid", 1)]]
+
+
 @pytest.mark.parametrize("killed_after", ["_insert_missing-1", "_insert_missing-2"], ids=["fireworks", "workflows"])
 def test_a_kill_inside_a_submission_is_repaired(site, monkeypatch, killed_after):
     import dft.cluster.submission as module

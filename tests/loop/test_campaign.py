@@ -56,6 +56,15 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         Campaign.read(tmp_path)
 
 
+def test_the_attempt_that_ends_is_found_without_reading_all_others(tmp_path):
+    with Campaign.drive(tmp_path, Settings()) as campaign:  # a campaign that was begun before there was an index
+        campaign.database.write(("DROP INDEX attempts_by_hash", ()))
+    with Campaign.drive(tmp_path, Settings()) as campaign:
+        ending = "EXPLAIN QUERY PLAN UPDATE attempts SET state = 'done' WHERE hash = 'aa' AND state = 'running'"
+        steps = [row["detail"] for row in campaign.database.query(ending)]
+    assert steps == ["SEARCH attempts USING INDEX attempts_by_hash (hash=?)"]
+
+
 def test_changed_settings_are_refused_by_name_until_accepted(tmp_path):
     changed = Settings(seed=5)
     with Campaign.drive(tmp_path, changed):
