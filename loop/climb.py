@@ -138,14 +138,14 @@ class Climb:
     def _step(self, chosen: Sequence[Choice], below: FieldHull, left: pd.DataFrame) -> Step:
         rows = {row["formula"]: row for row in left.to_dict("records")}
         reasons = {rows[c.formula]["composition"]: self._reason(c, rows[c.formula], len(below.probes)) for c in chosen}
-        wanted = {rows[choice.formula]["hash"] for choice in chosen}
+        wanted = [rows[choice.formula]["hash"] for choice in chosen]
         if not self._records("competing", self.upper):
             window = self.campaign.settings.ladder.window
             phases = below.competing.to_dict("records")
-            wanted |= {row["hash"] for row in phases if _matters(row, window, self._section)}
-        records = [record for role in ("probe", "competing") for record in self._records(role, self.lower)]
+            wanted += [row["hash"] for row in phases if _matters(row, window, self._section)]
+        records = {r.hash: r for role in ("competing", "probe") for r in self._records(role, self.lower)}
         n = self.campaign.settings.ladder.structures or (3 if self.upper.is_force_field else 1)
-        items = [_handed_on(self.campaign, record, self.upper, n) for record in records if record.hash in wanted]
+        items = [_handed_on(self.campaign, records[identity], self.upper, n) for identity in wanted]
         return Step(items, reasons)
 
     def _reason(self, choice: Choice, row: Mapping[Any, Any], n: int) -> str:
