@@ -3,10 +3,11 @@
     python benchmarks/climb.py [--synthetic 24] [--table e_above_hull.csv.gz] [--json out.json]
 
 Each field has 165 compositions or fewer, some of them within 10 meV/atom of the hull at the dear level, all of them
-known at the cheaper one. The cheaper level is made up: 0.7 to 1.1 times the dear energies, a shift of -20 ± 30 meV/atom,
-errors that neighbours share (10 to 30) and errors of single compositions (22 to 40). The dear level is made up, too
-(smooth within 25 to 60 and scatter of 15 to 35 meV/atom), or that of quaternary fields of the Materials Project's table
-`formula,e_above_hull_eV_per_atom`. Batches are chosen by `loop.simulate.replay`, as a campaign chooses them.
+known at the cheaper one. The cheaper level is made up: 0.7 to 1.1 times the dear energies, a shift of -20 ± 30
+meV/atom, errors that neighbours share (10 to 30) and errors of single compositions (22 to 40). The dear level is made
+up, too (smooth within 25 to 60 and scatter of 15 to 35 meV/atom), or that of quaternary fields of the Materials
+Project's table `formula,e_above_hull_eV_per_atom`. Batches are chosen by `loop.simulate.replay`, as a campaign
+chooses them.
 """
 
 from __future__ import annotations

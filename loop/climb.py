@@ -20,7 +20,7 @@ from loop.campaign import Campaign
 from loop.field_hull import FieldHull, entry_of
 from loop.ladder import MEV, Rung, hull_at
 from loop.ladder_settings import section_of
-from loop.records import CalculationRecord
+from loop.records import CalculationRecord, Role
 from loop.stopping import Spent, StopRules
 from loop.strategies import Choice
 from vae import PhaseField
@@ -87,7 +87,7 @@ class Climb:
         settings = self.campaign.settings
         return settings.probes.strategy == "hull" and settings.ladder.batch is not None
 
-    def _records(self, role: Any, rung: Rung) -> list[CalculationRecord]:
+    def _records(self, role: Role, rung: Rung) -> list[CalculationRecord]:
         return self.campaign.calculations.of(self._name, role, rung.identity)
 
     def _eligible(self, probes: pd.DataFrame, gone: Sequence[CalculationRecord]) -> pd.DataFrame:
