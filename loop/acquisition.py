@@ -110,6 +110,7 @@ def choose_compositions(
     strategy: str = "hull",
     failed: Iterable[Composition | str] = (),
     cheaper: Iterable[tuple[Composition | str, float]] = (),
+    section: Sequence[str] = (),
 ) -> list[Choice]:
     """The compositions of a field to compute next.
 
@@ -120,9 +121,10 @@ def choose_compositions(
         candidates: Where to choose from; what is known, failed or a multiple of another is left out.
         n: How many; fewer are given if there are fewer.
         seed: Of the strategy's chance.
-        strategy: hull, spread, grid or random.
+        strategy: hull, spread, grid or random; lowest for the order of the cheaper level.
         failed: Compositions whose calculation gave no energy; their neighbourhood is avoided.
         cheaper: Compositions with energies above hull at a cheaper level, eV/atom.
+        section: End members, if the energies are relative to the hull between them alone.
 
     Returns:
         Each composition with the reason for it and what is expected of it, in the order of the choice.
@@ -131,7 +133,7 @@ def choose_compositions(
         ValueError: If the strategy is unknown, a candidate lies outside the field or an element has no reference.
     """
     knowledge = Knowledge(
-        FieldSpace(phase_field, tuple(competing)),
+        FieldSpace(phase_field, tuple(competing), tuple(section)),
         _lowest(known),
         frozenset(map(formula_of, failed)),
         _lowest(cheaper),

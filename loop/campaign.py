@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from loop.calculation_log import CalculationLog
-from loop.config import Settings, changed_settings
+from loop.config import Settings, as_begun, changed_settings
 from loop.database import Database, now, to_json
 from loop.errors import UserError
 from loop.locking import locked
@@ -33,7 +33,7 @@ class Campaign:
         self.database = database
         self.calculations = CalculationLog(database)
         try:
-            self.settings = Settings.model_validate(json.loads(database.meta("settings") or "{}"))
+            self.settings = Settings.model_validate(as_begun(json.loads(database.meta("settings") or "{}")))
         except ValidationError:
             wrote = json.loads(database.meta("versions") or "{}").get("phaseloop", "another version")
             raise UserError(
@@ -246,7 +246,7 @@ def _begin(database: Database, settings: Settings) -> None:
 
 
 def _continue(database: Database, settings: Settings, accept_changes: bool) -> None:
-    before = json.loads(database.meta("settings") or "{}")
+    before = as_begun(json.loads(database.meta("settings") or "{}"))
     changed = changed_settings(before, settings.plain())
     begun = database.query("SELECT 1 FROM rankings UNION ALL SELECT 1 FROM calculations LIMIT 1")
     if changed and begun and not accept_changes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -22,11 +22,12 @@ from dft.section import in_section
 from dft.workflows import structure_hash
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
+from loop.climb import Climb, Step
 from loop.composition_choice import CompositionChoice
 from loop.errors import RunError, UserError
 from loop.feedback import judge
 from loop.field_hull import FieldHull
-from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words, promoted
+from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words
 from loop.ladder_settings import section_of
 from loop.records import CalculationRecord, Role
 from loop.report.live import Event
@@ -50,6 +51,7 @@ class Exploration:
         executor: Where calculations run.
         show: Told what happens.
         stopped: Why no further composition is chosen; the verdict says it.
+        held_back: Why no further one goes on to a level, by the level's number, although the ladder has room.
     """
 
     campaign: Campaign
@@ -58,6 +60,7 @@ class Exploration:
     executor: Executor
     show: Show
     stopped: str = ""
+    held_back: dict[int, str] = field(default_factory=dict)
 
     def run(self, compositions: Sequence[str] = ()) -> None:
         """Bring the exploration to its verdict from wherever it stands.
@@ -184,14 +187,20 @@ class Exploration:
         return Calculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
 
     def climb(self) -> None:
-        """Take what the ladder lets through to each further level of theory and compute it there."""
+        """Take what the ladder lets through to each further level of theory and compute it there, batch by batch."""
         for lower, upper in pairwise(self.rungs):
-            if not self._records("probe", upper):
-                items, reasons = promoted(self.campaign, self.name, lower, upper)
-                if not items:
-                    return
-                self.campaign.calculations.plan(self.name, self.cycle, upper.identity, items, reasons)
             self.compute(upper)
+            while (step := self._next_step(lower, upper)).items:
+                self.campaign.calculations.plan(self.name, self.cycle, upper.identity, step.items, step.reasons)
+                self.compute(upper)
+            if step.stopped:
+                self.held_back[upper.number] = step.stopped
+            if not self._records("probe", upper):
+                return
+
+    def _next_step(self, lower: Rung, upper: Rung) -> Step:
+        with self.campaign.timed(self.cycle, "acquisition"):
+            return Climb(self.campaign, self.phase_field, lower, upper).next()
 
     def _records(self, role: Role, rung: Rung | None = None) -> list[CalculationRecord]:
         return self.campaign.calculations.of(self.name, role, (rung or self.screening).identity)
@@ -261,7 +270,7 @@ class Exploration:
         verdict = judge(lowest, composition, hull.n_probes, band, limits, missing)
         problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
-        reason += about_the_level(self.campaign, self.name, self.rungs, rung)
+        reason += about_the_level(self.campaign, self.name, self.rungs, rung, self.held_back)
         if missing:
             verb = "have" if len(missing) > 1 else "has"
             reason += (

@@ -11,6 +11,7 @@ from pymatgen.core import Composition
 from scipy.spatial import ConvexHull
 
 from dft.hull import Entry, build_phase_diagram
+from dft.section import above_section
 from vae import PhaseField
 
 #: Logarithms of the number of atoms in a formula to one unit of distance: by itself, size counts for little.
@@ -29,13 +30,15 @@ class FieldSpace:
     Attributes:
         field: The phase field.
         competing: Entries of the competing phases, elements included, at one level of theory.
+        section: End members between which the hull is built, without the elements; empty for the whole field.
 
     Raises:
-        ValueError: On first use of the hull, if an element has no reference entry or two levels meet.
+        ValueError: On first use of the hull, if an element or end member has no reference entry or two levels meet.
     """
 
     field: PhaseField
     competing: tuple[Entry, ...]
+    section: tuple[str, ...] = ()
 
     def fractions(self, compositions: Sequence[Composition]) -> np.ndarray:
         """Atomic fractions in the order of the field's elements, shape (n, n_elements)."""
@@ -80,25 +83,51 @@ class FieldSpace:
         """The distinct elements of the field, in its order."""
         return tuple(dict.fromkeys(self.field.elements))
 
+    def _shares_of_ends(self, fractions: np.ndarray) -> np.ndarray:
+        """What the hull is built over: atomic fractions, or in a section the shares of its end members."""
+        if not self.section:
+            return fractions
+        ends = self.fractions([Composition(formula) for formula in self.section])
+        return fractions @ np.linalg.pinv(ends)
+
     @cached_property
     def _points(self) -> tuple[np.ndarray, np.ndarray]:
         """Fractions and formation energies, eV/atom, of the stable competing phases."""
+        if self.section:
+            return self._points_of_section()
         diagram = build_phase_diagram(self.competing)
         stable = sorted(diagram.stable_entries, key=lambda entry: entry.composition.reduced_formula)
         energies = np.array([diagram.get_form_energy_per_atom(entry) for entry in stable])
         return self.fractions([entry.composition for entry in stable]), energies
 
+    def _points_of_section(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same between the end members, from which the energies then count; those above the hull do no harm."""
+        above = above_section(self.competing, self.section)
+        inside = [entry for entry, energy in zip(self.competing, above, strict=True) if energy is not None]
+        lowest: dict[str, float] = {}
+        for entry in inside:
+            formula = entry.composition.reduced_formula
+            lowest[formula] = min(entry.energy_per_atom, lowest.get(formula, np.inf))
+        fractions = self.fractions([Composition(formula) for formula in lowest])
+        of_ends = np.array([lowest[formula_of(formula)] for formula in self.section])
+        return fractions, np.array(list(lowest.values())) - self._shares_of_ends(fractions) @ of_ends
+
     @cached_property
     def competing_energies(self) -> dict[str, float]:
         """Energy above the hull of every competing compound by reduced formula, eV/atom; elements are left out."""
-        diagram = build_phase_diagram(self.competing)
         lowest: dict[str, float] = {}
-        for entry in self.competing:
-            formula = entry.composition.reduced_formula
-            if not entry.composition.is_element:
-                above = max(0.0, float(diagram.get_e_above_hull(entry) or 0.0))
-                lowest[formula] = min(above, lowest.get(formula, np.inf))
+        for entry, above in zip(self.competing, self._above(), strict=True):
+            if above is not None and not entry.composition.is_element:
+                formula = entry.composition.reduced_formula
+                lowest[formula] = min(max(0.0, above), lowest.get(formula, np.inf))
         return dict(sorted(lowest.items()))
+
+    def _above(self) -> list[float | None]:
+        """Distance of each competing phase from their hull, eV/atom; none for one outside the section."""
+        if self.section:
+            return above_section(self.competing, self.section)
+        diagram = build_phase_diagram(self.competing)
+        return [float(diagram.get_e_above_hull(entry) or 0.0) for entry in self.competing]
 
     def hull_energies(self, fractions: np.ndarray, extra: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
         """Formation energy of the hull at given fractions.
@@ -108,12 +137,12 @@ class FieldSpace:
             extra: Fractions (m, n_elements) and formation energies (m,), eV/atom, of phases beside the competing ones.
 
         Returns:
-            eV/atom against the elements, shape (n,).
+            eV/atom against the elements, in a section against its end members, shape (n,).
         """
         points, energies = self._points
         if extra is not None:
             points, energies = np.vstack([points, extra[0]]), np.concatenate([energies, extra[1]])
-        return _lower_hull(points, energies, fractions)
+        return _lower_hull(self._shares_of_ends(points), energies, self._shares_of_ends(fractions))
 
 
 def _shares(fractions: np.ndarray) -> np.ndarray:

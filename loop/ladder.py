@@ -1,29 +1,22 @@
-"""The ladder of levels of theory: what each level is, and which calculations of a field go on from one to the next."""
+"""The ladder of levels of theory: what each level is, and what a verdict says about it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pymatgen.core import Composition, Structure
-
-from dft.execute import read_output
 from dft.levels import LevelOfTheory, level
-from dft.probes import ProbeStructure
 from dft.section import in_section
-from dft.structure_files import smallest_cell
-from dft.workflows import ScreeningMaker, structure_hash, survivors
-from loop.calculation_log import Calculation
+from dft.workflows import ScreeningMaker
 from loop.campaign import Campaign
 from loop.database import to_json
 from loop.errors import UserError
 from loop.field_hull import FieldHull, field_hull
 from loop.ladder_settings import section_of
 from loop.levels_of_field import AT
-from loop.records import CalculationRecord
 
 if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel, FirstPrinciplesMaker
@@ -112,19 +105,36 @@ def checked_ladder(campaign: Campaign, elements: Collection[str]) -> list[Rung]:
     return rungs
 
 
-def about_the_level(campaign: Campaign, phase_field: str, rungs: list[Rung], reached: Rung) -> str:
-    """What a verdict adds about the level that it was found at; nothing where there is but one."""
+def about_the_level(
+    campaign: Campaign, phase_field: str, rungs: list[Rung], reached: Rung, held_back: Mapping[int, str]
+) -> str:
+    """What a verdict adds about the level that it was found at; nothing where there is but one.
+
+    Args:
+        campaign: Holds the calculations.
+        phase_field: The field.
+        rungs: The ladder.
+        reached: The level of the verdict.
+        held_back: Why fewer compositions went on to a level than the ladder lets through, by its number.
+    """
     if len(rungs) == 1:
         return ""
-    stopped = where_it_stopped(rungs, reached, campaign.settings.ladder.window)
-    return f". {stopped}{outside_the_section(campaign, phase_field, rungs, reached)}"
+    told = [where_it_stopped(rungs, reached, campaign.settings.ladder.window, held_back.get(reached.number + 1, ""))]
+    told += [
+        f"Fewer compositions went on to {rungs[number].level.name} than could: {why}"
+        for number, why in held_back.items()
+        if number <= reached.number
+    ]
+    return f". {'. '.join(told)}{outside_the_section(campaign, phase_field, rungs, reached)}"
 
 
-def where_it_stopped(rungs: list[Rung], reached: Rung, window: float) -> str:
+def where_it_stopped(rungs: list[Rung], reached: Rung, window: float, held_back: str = "") -> str:
     """A sentence that says at which level of the ladder the verdict was found, and why not higher."""
     if reached is rungs[-1] or reached.number == rungs[-1].number:
         return f"Level of theory: {reached.level.name}, the highest of {len(rungs)}"
     following = rungs[reached.number + 1].level.name
+    if held_back:
+        return f"Level of theory: {reached.level.name}; nothing went on to {following}: {held_back}"
     return (
         f"Level of theory: {reached.level.name}; no composition within {window * MEV:.0f} meV/atom of its hull was "
         f"left for {following}"
@@ -163,67 +173,3 @@ def hull_at(campaign: Campaign, phase_field: str, rung: Rung) -> FieldHull:
     log, section = campaign.calculations, section_of(rung.section, phase_field.split("-"))
     probes, competing = (log.of(phase_field, role, rung.identity) for role in ("probe", "competing"))
     return field_hull(probes, competing, section)
-
-
-def promoted(
-    campaign: Campaign, phase_field: str, lower: Rung, upper: Rung
-) -> tuple[list[Calculation], dict[str, str]]:
-    """What goes on from one level to the next: the lowest probes, and the competing phases that can matter to them.
-
-    Args:
-        campaign: Holds the calculations at the lower level.
-        phase_field: The field.
-        lower: The level that is done.
-        upper: The next.
-
-    Returns:
-        The calculations, and the reason for each probe composition by composition; nothing where no probe lies within
-        the window, or the lower level has no hull.
-    """
-    hull = hull_at(campaign, phase_field, lower)
-    settings = campaign.settings.ladder
-    section = section_of(upper.section, phase_field.split("-"))
-    near = hull.probes[hull.probes["e_above_competing"].astype(float) <= settings.window]
-    near = near[near["composition"].map(lambda c: not section or in_section(c, section)).astype(bool)]
-    chosen = near.sort_values("e_above_competing", kind="stable").head(settings.kept_at_step(lower.number))
-    if chosen.empty:
-        return [], {}
-    reasons = {
-        row["composition"]: f"{row['e_above_competing'] * MEV:+.0f} meV/atom at {lower.level.name}, "
-        f"number {place} of {len(hull.probes)} compositions there"
-        for place, row in enumerate(chosen.to_dict("records"), start=1)
-    }
-    wanted = set(chosen["hash"]) | {
-        row["hash"] for row in hull.competing.to_dict("records") if _matters(row, settings.window, section)
-    }
-    log = campaign.calculations
-    records = [r for role in ("probe", "competing") for r in log.of(phase_field, role, lower.identity)]
-    n = settings.structures or (3 if upper.is_force_field else 1)
-    return [_handed_on(campaign, r, upper, n) for r in records if r.hash in wanted], reasons
-
-
-def _matters(row: dict[str, Any], window: float, section: Collection[str]) -> bool:
-    """Whether a competing phase is needed for the next hull: near this one, an element, or an end member."""
-    above, composition = row["e_above_hull"], Composition(row["formula"])
-    if above is None or above != above:
-        return False
-    if section:
-        ends = {Composition(formula).reduced_formula for formula in section}
-        return composition.reduced_formula in ends or (above <= window and in_section(composition, list(section)))
-    return composition.is_element or above <= window
-
-
-def _handed_on(campaign: Campaign, record: CalculationRecord, upper: Rung, n: int) -> Calculation:
-    structures = _lowest_structures(campaign, record, n)
-    if not upper.is_force_field:
-        structures = [ProbeStructure(smallest_cell(probe.structure), probe.generator) for probe in structures]
-    identity = structure_hash(structures, upper.identity, upper.maker.funnel)
-    return Calculation(identity, record.role, record.composition, [probe.as_dict() for probe in structures])
-
-
-def _lowest_structures(campaign: Campaign, record: CalculationRecord, n: int) -> list[ProbeStructure]:
-    """The lowest structures of a calculation; the records hold the lowest, its raw output the next ones."""
-    path = campaign.folder / record.output
-    if n > 1 and record.output and path.is_file():
-        return survivors(read_output(path))[:n]
-    return [ProbeStructure(Structure.from_dict(record.structure or {}), record.generator)]

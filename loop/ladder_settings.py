@@ -16,6 +16,12 @@ class LadderSettings(BaseModel):
     keep: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (8, 4), min_length=1, description="compositions that go on from each level to the next; the last number repeats"
     )
+    batch: int | None = Field(
+        2,
+        ge=1,
+        description="of these, how many at a time, by `probes.strategy: hull` in view of what is known by then; null: "
+        "the lowest, all at once, as with any other strategy",
+    )
     window: float = Field(
         0.05, gt=0, description="eV/atom above a level's hull; what lies beyond, competing phases too, goes no further"
     )

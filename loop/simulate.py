@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pymatgen.core import Composition, Element
 from pymatgen.entries.computed_entries import ComputedEntry
 
 from dft.hull import hull_points, lowest_per_composition
 from loop.field_space import FieldSpace, formula_of
-from loop.strategies import Knowledge, choose
+from loop.report.energies import finite_energy, formula_in_field, left_out, read_table
+from loop.strategies import WITH_PRIOR, Knowledge, choose
 from vae import PhaseField
 
 #: No salt lies further than this from its elements or from its competing phases, eV/atom.
 ABSURD = 8.0
 
-
-#: The columns of a table of a cheaper level, each with the names it may have.
-CHEAPER_COLUMNS = (("composition",), ("e_above_hull", "e_above_hull_eV_per_atom"))
+#: The names that the column of energies of a cheaper level may have.
+CHEAPER_COLUMNS = ("e_above_hull", "e_above_hull_eV_per_atom")
 
 
 class Oracle:
@@ -125,8 +124,9 @@ def replay(
     initial: int = 5,
     batch: int = 1,
     cheaper: Mapping[str, float] | None = None,
+    most: int | None = None,
 ) -> Replay:
-    """Run one campaign until every target is found.
+    """Run one campaign until every target is found, or a number of evaluations is spent.
 
     Args:
         puzzle: The field.
@@ -135,6 +135,7 @@ def replay(
         initial: How many compositions are drawn by chance first.
         batch: How many are chosen at once afterwards.
         cheaper: Energies above hull of a cheaper level by reduced formula, eV/atom.
+        most: How many evaluations there may be; none for as many as it takes.
 
     Returns:
         What was asked for, in order.
@@ -144,9 +145,10 @@ def replay(
     known = Knowledge(puzzle.space, {}, cheaper=cheaper or {})
     computed: dict[str, float] = {}
     reasons: list[str] = []
-    while not puzzle.targets <= computed.keys():
+    most = len(puzzle.candidates) if most is None else most
+    while not puzzle.targets <= computed.keys() and len(computed) < most:
         first = len(computed) < initial
-        n = initial - len(computed) if first else batch
+        n = min(initial - len(computed) if first else batch, most - len(computed))
         known = replace(known, computed=dict(computed))
         chosen = choose("random" if first else strategy, known, puzzle.candidates, n, rng)
         reasons += [choice.reason for choice in chosen]
@@ -168,7 +170,7 @@ def simulate_field(
     replays = []
     for strategy in strategies:
         for seed in seeds:
-            replays.append(replay(puzzle, strategy, seed, initial, batch, cheaper if strategy == "hull" else None))
+            replays.append(replay(puzzle, strategy, seed, initial, batch, cheaper if strategy in WITH_PRIOR else None))
             if progress:
                 progress(replays[-1])
     return replays
@@ -194,35 +196,40 @@ def figures(puzzle: Puzzle, replays: Sequence[Replay]) -> dict[str, Any]:
     return summary
 
 
-def read_cheaper(path: Path) -> dict[str, float]:
+def read_cheaper(path: Path, phase_field: PhaseField, set_aside: list[str]) -> dict[str, float]:
     """Energies of a cheaper level: a table `composition,e_above_hull` in eV/atom; the lowest of a composition counts.
+
+    Args:
+        path: A CSV file.
+        phase_field: The field that every formula lies in.
+        set_aside: Rows that cannot be used are left out, with a line each in here.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a column is missing or a row cannot be understood.
+        ValueError: If a column is missing or no row can be used.
     """
-    import pandas as pd
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file: --prior takes a table `composition,e_above_hull` in eV/atom")
-    table = pd.read_csv(path)
-    columns = [next((c for c in names if c in table), None) for names in CHEAPER_COLUMNS]
-    if None in columns:
-        lacking = CHEAPER_COLUMNS[columns.index(None)][0]
-        raise ValueError(f"{path} has no column {lacking!r}, only {', '.join(map(repr, table.columns))}")
-    lowest: dict[str, float] = {}
-    for row, (text, energy) in enumerate(table[columns].itertuples(index=False), start=2):
+    table = read_table(path, ("composition",))
+    column = next((name for name in CHEAPER_COLUMNS if name in table), None)
+    if column is None:
+        raise ValueError(f"{path} has no column {CHEAPER_COLUMNS[0]!r}, only {', '.join(map(repr, table.columns))}")
+    energies: dict[str, list[float]] = {}
+    for row, (text, energy) in enumerate(zip(table["composition"], table[column], strict=True), start=2):
         try:
-            formula, value = formula_of(str(text)), float(energy)
-            if any(not Element.is_valid_symbol(symbol) for symbol in Composition(formula).get_el_amt_dict()):
-                raise ValueError("dummy species")
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path} row {row}: {text!r}, {energy!r} is no formula with an energy in eV/atom"
-            ) from error
-        if np.isfinite(value):  # a composition that the cheaper level could not compute
-            lowest[formula] = min(value, lowest.get(formula, np.inf))
-    return lowest
+            formula = formula_of(formula_in_field(text, row, path, phase_field))
+            value = finite_energy(energy, row, path)
+            if abs(value) > ABSURD:
+                raise ValueError(f"{path} row {row}: no salt lies {value:+g} eV/atom from the hull")
+        except ValueError as error:
+            set_aside.append(left_out(error))
+        else:
+            energies.setdefault(formula, []).append(value)
+    if not energies:
+        raise ValueError(f"{path} has no row that can be used; {(set_aside or ['it is empty'])[0]}")
+    if repeated := sum(len(values) - 1 for values in energies.values()):
+        set_aside.append(f"{repeated} rows of {path} repeat a composition; its lowest energy counts")
+    return {formula: min(values) for formula, values in energies.items()}
 
 
 def _sane(

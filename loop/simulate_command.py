@@ -91,12 +91,14 @@ def inside_field(
         FileNotFoundError: If a table is not there.
     """
     _check(strategies, STRATEGIES, "in a field")
+    if "lowest" in strategies and prior is None:
+        raise ValueError("strategy 'lowest' is the order of a cheaper level: give its energies with --prior")
     phase_field = PhaseField.parse(field)
     notes: list[str] = []
     table = read_energies(energies, phase_field, notes)
     probes = [entry for entry, probe in zip(table.entries, table.is_probe, strict=True) if probe]
     puzzle = Puzzle.of(probes, table.competing, phase_field, within / 1000)
-    cheaper = read_cheaper(prior) if prior else {}
+    cheaper = read_cheaper(prior, phase_field, notes) if prior else {}
     n, reporter = len(puzzle.candidates), Reporter()
     for note in (*notes, *puzzle.notes):
         reporter.say(note)

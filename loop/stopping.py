@@ -51,15 +51,20 @@ class StopRules:
             return f"the campaign's budget of {hours:g} CPU-hours is spent ({spent.cpu_seconds / HOUR:.2f})"
         return ""
 
-    def of_search(self, e_above_hull: Sequence[float | None]) -> str:
+    def of_search(
+        self, e_above_hull: Sequence[float | None], uncounted: int | None = None, batch: int | None = None
+    ) -> str:
         """Whether the last batches have found nothing.
 
         Args:
             e_above_hull: Of the field's probes in the order in which they were chosen, eV/atom; none for failures.
+            uncounted: How many stand before the batches that count; none for the first, spread batch of a field.
+            batch: How many are in a batch; none for what the section says.
         """
         patience = self.settings.stop_after_idle_batches
         found = [energy is not None and energy <= self.found_within for energy in e_above_hull]
-        batches = _batches(found, self.settings.first_batch, self.settings.batch)
+        uncounted = self.settings.first_batch if uncounted is None else uncounted
+        batches = _batches(found, uncounted, batch or self.settings.batch)
         if patience is None or len(batches) <= patience or any(map(any, batches[-patience:])):
             return ""
         of = "the last batch" if patience == 1 else f"{patience} batches in a row"
@@ -83,9 +88,12 @@ class StopRules:
     def room(self, planned: int, spent: Spent) -> int:
         """How many compositions the next batch may hold."""
         wanted = self.settings.batch if planned else self.settings.first_batch
+        return self.affordable(min(wanted, self.settings.compositions_per_field - planned), spent)
+
+    def affordable(self, wanted: int, spent: Spent) -> int:
+        """As many calculations as wanted, or as the budget has left."""
         limit = self.settings.budget_calculations
-        left = wanted if limit is None else limit - spent.calculations
-        return max(0, min(wanted, left, self.settings.compositions_per_field - planned))
+        return max(0, wanted if limit is None else min(wanted, limit - spent.calculations))
 
 
 def budget_spent(campaign: Campaign) -> str:

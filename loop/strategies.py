@@ -119,6 +119,12 @@ def grid(known: Knowledge, fresh: Sequence[str], n: int, rng: np.random.Generato
     return [Choice(fresh[i], "next on the grid") for i in order[:n]]
 
 
+def lowest(known: Knowledge, fresh: Sequence[str], n: int, rng: np.random.Generator) -> list[Choice]:
+    """In the order of a cheaper level, whatever has been computed since; what has no energy there comes last."""
+    order = sorted(fresh, key=lambda formula: (known.cheaper.get(formula, np.inf), formula))
+    return [Choice(formula, "the lowest left by the cheaper level") for formula in order[:n]]
+
+
 def hull(
     known: Knowledge, fresh: Sequence[str], n: int, rng: np.random.Generator, settings: HullSettings | None = None
 ) -> list[Choice]:
@@ -130,4 +136,7 @@ def hull(
 
 
 #: The strategies by the name that the configuration and the command line call them by.
-STRATEGIES: dict[str, Strategy] = {"hull": hull, "spread": spread, "random": random, "grid": grid}
+STRATEGIES: dict[str, Strategy] = {"hull": hull, "spread": spread, "random": random, "grid": grid, "lowest": lowest}
+
+#: Those that a cheaper level tells something; the others are to compare with.
+WITH_PRIOR = ("hull", "lowest")

@@ -60,7 +60,9 @@ def read_energies(path: Path, field: PhaseField, set_aside: list[str] | None = N
         ValueError: One sentence: a column, formula, energy, role or elemental reference that is missing or wrong, or
             energies that cannot be in eV per formula.
     """
-    table = _read_csv(path)
+    table = read_table(path, REQUIRED)
+    if table.empty:
+        raise ValueError(f"{path} has no rows: give at least one energy per element of the field")
     roles = table["role"] if "role" in table else [None] * len(table)
     given = zip(table["composition"], table["total_energy_eV"], roles, strict=True)
     rows: list[tuple[str, Composition, float, bool]] = []
@@ -70,7 +72,7 @@ def read_energies(path: Path, field: PhaseField, set_aside: list[str] | None = N
         except ValueError as error:
             if set_aside is None:
                 raise
-            set_aside.append(f"left out: {str(error).partition(';')[0]}")
+            set_aside.append(left_out(error))
     if not rows:
         raise ValueError(f"{path} has no row that can be used; {(set_aside or [''])[0]}")
     texts, compositions, energies, is_probe = zip(*rows, strict=True)
@@ -80,30 +82,48 @@ def read_energies(path: Path, field: PhaseField, set_aside: list[str] | None = N
     return EnergyTable(path, texts, tuple(entries), is_probe)
 
 
+def left_out(error: ValueError) -> str:
+    """The line for a row that is set aside: what is wrong with it, without the advice for those who must mend it."""
+    return f"left out: {str(error).partition(';')[0]}"
+
+
 def _row(
     text: str, energy: str, role: str | None, row: int, path: Path, field: PhaseField
 ) -> tuple[str, Composition, float, bool]:
-    composition = _composition(text, row, path, field)
-    return text, composition, _energy(energy, row, path), _is_probe(role, composition, row, path, field)
+    composition = formula_in_field(text, row, path, field)
+    return text, composition, finite_energy(energy, row, path), _is_probe(role, composition, row, path, field)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
+    """A CSV table as text, whatever its cells hold.
+
+    Args:
+        path: The file.
+        required: Columns that it must have; others may follow.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no table or lacks a column.
+    """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} is no file: give a table with the columns {', '.join(REQUIRED)}")
+        raise FileNotFoundError(f"{path} is no file: give a table with the columns {', '.join(required)}")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a CSV table ({str(error).strip()})") from error
     table = table.rename(columns=str.strip)
-    missing = [name for name in REQUIRED if name not in table]
+    missing = [name for name in required if name not in table]
     if missing:
         raise ValueError(f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, table.columns))}")
-    if table.empty:
-        raise ValueError(f"{path} has no rows: give at least one energy per element of the field")
     return table
 
 
-def _composition(text: str, row: int, path: Path, field: PhaseField) -> Composition:
+def formula_in_field(text: str, row: int, path: Path, field: PhaseField) -> Composition:
+    """The formula of a row of a table.
+
+    Raises:
+        ValueError: Naming file and row, if it is none or lies outside the field.
+    """
     try:
         composition = Composition(text)
         if not composition or composition.num_atoms <= 0:
@@ -119,7 +139,12 @@ def _composition(text: str, row: int, path: Path, field: PhaseField) -> Composit
     return composition
 
 
-def _energy(text: str, row: int, path: Path) -> float:
+def finite_energy(text: str, row: int, path: Path) -> float:
+    """The energy of a row of a table, eV or eV/atom.
+
+    Raises:
+        ValueError: Naming file and row, if it is no finite number.
+    """
     try:
         energy = float(text)
     except ValueError:

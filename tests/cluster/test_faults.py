@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from loop.campaign import Campaign
 from tests.cluster.harness import FOR_LENNARD_JONES, PATIENCE, REAL, REPOSITORY, Site, kill, verdicts, wait_for
 from tests.cluster.mongo import VARIABLE, MongoServer, mongo_python
 
@@ -329,6 +330,31 @@ def test_the_cluster_takes_the_next_steps_itself(site, drivers, undisturbed, fre
     drivers.worker()
     wait_for(lambda: facts(drivers, folder)["cycles_completed"] == 1, what="the cycle")
     assert verdicts(facts(drivers, folder)) == verdicts(undisturbed)
+
+
+@pytest.mark.physics
+def test_a_ladder_is_climbed_by_the_cluster_batch_by_batch_as_it_is_here(site, drivers, fresh):
+    changes = {
+        "levels": ["lennard-jones", "chgnet"],
+        "level_settings": {"chgnet": {"fmax": 0.5}},
+        "ladder": {"keep": [2], "batch": 1, "window": 9, "structures": 1, "section": ["LiCl", "NaBr"]},
+        "probes": {"compositions_per_field": 4, "first_batch": 4, "max_atoms": 8},
+    }
+    here = site.campaign("climb-here", changes, executor="local")
+    there = site.campaign("climb", changes, advance="cluster")
+    drivers.run("run", "--dir", here, "--cycles", 1)
+    assert "the cluster takes the next step" in drivers.run("run", "--dir", there, "--cycles", 1)
+    drivers.worker()
+    wait_for(lambda: facts(drivers, there)["cycles_completed"] == 1, what="the cycle")
+    found, expected = (facts(drivers, folder)["fields"] for folder in (there, here))
+    assert found == expected
+    assert [level["probes"] for level in found[0]["levels"]] == [3, 2]
+    chosen = [
+        campaign.database.query("SELECT composition, reason FROM uses WHERE reason != '' ORDER BY rowid")
+        for campaign in map(Campaign.read, (here, there))
+    ]
+    assert [tuple(row) for row in chosen[0]] == [tuple(row) for row in chosen[1]]
+    assert sum("; at chgnet expected " in row["reason"] for row in chosen[1]) == 2
 
 
 def test_nothing_that_was_written_has_the_password_or_is_for_all_to_change(site, undisturbed):

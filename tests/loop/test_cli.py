@@ -174,6 +174,21 @@ def test_simulate_sets_aside_what_it_cannot_use(field_table, csv, tmp_path):
     assert json.loads(out.read_text())["runs"] == json.loads(again.read_text())["runs"]
 
 
+def test_simulate_sets_aside_rows_of_a_prior(field_table, csv, tmp_path):
+    good = "composition,e_above_hull\nLi3SnS3Cl,0.01\n"
+    out, again = tmp_path / "out.json", tmp_path / "again.json"
+    options = ("--field", "Li-Sn-S-Cl", "--seeds", 1, "--initial", 0, "--within", 30, "--strategy", "hull")
+    spoilt = csv("spoilt-prior.csv", good + "Li2O,0.1\nLi5SnS4Cl,nan\n")
+    process = loop("simulate", field_table, *options, "--prior", spoilt, "--json", out)
+    assert process.returncode == 0, process.stderr
+    said = " ".join((process.stdout + process.stderr).split())
+    assert "row 3: Li2O holds O" in said
+    assert "row 4: the energy 'nan' is no finite number" in said
+    loop("simulate", field_table, *options, "--prior", csv("prior.csv", good), "--json", again)
+    assert json.loads(out.read_text())["runs"] == json.loads(again.read_text())["runs"]
+    refused(loop("simulate", field_table, *options, "--strategy", "lowest"), "'lowest'", "--prior")
+
+
 def test_simulate_replays_the_choice_of_fields(csv, tmp_path):
     known = [f"{a}-{m}-S-Cl" for a in ("Li", "Na", "K") for m in ("Mg", "Al", "Sn", "Zr")]
     train = csv("train.csv", "\n".join(["phase_field", *known]) + "\n")

@@ -48,8 +48,9 @@ def test_every_configuration_that_is_shipped_can_be_read(repository):
         ("level_settings: {chgnet: {encut: 5}}", "setting 'encut' of level_of_theory 'chgnet' is unknown, choose from"),
         (
             "ladder: {keeps: [3]}",
-            r"unknown key 'ladder.keeps', choose from \['keep', 'section'",
+            r"unknown key 'ladder.keeps', choose from \['batch', 'keep', 'section'",
         ),
+        ("ladder: {batch: 0}", r"ladder.batch: Input should be greater than or equal to 1 \(found 0\)"),
         ("seed: -1", r"seed: Input should be greater than or equal to 0 \(found -1\)"),
         ("verdicts: {filtered_above: 0.01}", r"filtered_above \(0.01 eV/atom\) must be larger than stable_below"),
         ("a: [", r"is no valid YAML \(line 1\)"),
@@ -87,3 +88,11 @@ def test_only_settings_that_change_results_count_as_changes():
     new = Settings.model_validate({"seed": 1, "probes": {"max_atoms": 16}})
     assert changed_settings(old.plain(), new.plain()) == ["probes.max_atoms", "seed"]
     assert old.hash() != new.hash()
+
+
+def test_a_ladder_of_one_level_has_no_effect_on_results():
+    old, new = Settings(), Settings.model_validate({"ladder": {"batch": 3}})
+    assert changed_settings(old.plain(), new.plain()) == []
+    two = {"levels": ["chgnet", "chgnet-r2scan"]}
+    old, new = (Settings.model_validate({**two, "ladder": {"batch": n}}) for n in (2, 3))
+    assert changed_settings(old.plain(), new.plain()) == ["ladder.batch"]

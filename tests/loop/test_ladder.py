@@ -1,74 +1,23 @@
-"""What goes on from one level of theory to the next, on a field whose every energy is written down."""
+"""What each level of a ladder says of a field, on one whose every energy is written down."""
 
+import importlib.util
 import json
-from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from jobflow import Maker
-from pymatgen.core import Composition, Lattice, Structure
 
-from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.config import Settings
 from loop.errors import UserError
-from loop.ladder import Rung, hull_at, ladder, outside_the_section, phases_in_words, promoted, where_it_stopped
+from loop.ladder import hull_at, ladder, outside_the_section, phases_in_words, where_it_stopped
 from loop.summary import campaign_record, status
 
-FIELD = "Na-Li-Br-Cl"
-# eV/atom; the elements are the zero of energy, and LiCl + NaBr is the stable pair
-COMPETING = {"Li": 0.0, "Na": 0.0, "Br": 0.0, "Cl": 0.0, "LiCl": -2.0, "NaBr": -1.9, "LiBr": -1.7, "NaCl": -2.05}
-#: on the hull LiNaClBr would lie at -1.95, Li3NaCl3Br at -1.975, LiNa3ClBr3 at -1.925, Li2NaClBr2 at -1.867
-PROBES = {"LiNaClBr": -1.93, "Li3NaCl3Br": -1.965, "LiNa3ClBr3": -1.85, "Li2NaClBr2": -1.78}
+spec = importlib.util.spec_from_file_location("plain_ladder", Path(__file__).with_name("plain_ladder.py"))
+plain = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(plain)
 
-
-@dataclass(frozen=True)
-class PlainLevel:
-    """A level of theory of which only the name matters."""
-
-    name: str
-    error_band: float = 0.01
-    error_source: str = "the test"
-
-    @property
-    def identity(self):
-        return f"{self.name}|test"
-
-
-@dataclass
-class PlainMaker(Maker):
-    name: str = "plain"
-
-    @property
-    def funnel(self):
-        return {}
-
-
-def rung(number, name, section=()):
-    return Rung(number, PlainLevel(name), PlainMaker(), section)
-
-
-LOW, HIGH = rung(0, "low"), rung(1, "high")
-
-
-def cell(formula):
-    species = [str(e) for e, n in Composition(formula).items() for _ in range(int(n))]
-    return Structure(
-        Lattice.cubic(3.0 * len(species)), species, [[i / len(species), 0, 0] for i in range(len(species))]
-    )
-
-
-def compute(campaign, level, probes, competing):
-    items = [Calculation(f"{level.identity}-{f}", "probe", f, [{}]) for f in probes]
-    items += [Calculation(f"{level.identity}-{f}", "competing", f, [{}]) for f in competing]
-    campaign.calculations.plan(FIELD, 1, level.identity, items, {})
-    for formula, energy in {**probes, **competing}.items():
-        finish(campaign, f"{level.identity}-{formula}", formula, energy)
-
-
-def finish(campaign, identity, formula, energy):
-    done = {"state": "done", "energy_per_atom": energy, "structure": cell(formula).as_dict(), "generator": "line"}
-    campaign.calculations.begin(identity)
-    campaign.calculations.end(identity, done)
+FIELD, COMPETING, PROBES, LOW, HIGH = plain.FIELD, plain.COMPETING, plain.PROBES, plain.LOW, plain.HIGH
+compute, rung = plain.compute, plain.rung
 
 
 @pytest.fixture
@@ -78,54 +27,6 @@ def campaign(tmp_path):
         campaign.record_proposals(1, {FIELD: "asked for"})
         compute(campaign, LOW, PROBES, COMPETING)
         yield campaign
-
-
-def formulas(items, role):
-    return {item.composition for item in items if item.role == role}
-
-
-def test_the_lowest_probes_and_the_phases_near_the_hull_go_on(campaign):
-    items, reasons = promoted(campaign, FIELD, LOW, HIGH)
-    # from LiCl + NaBr: LiNaClBr +20 meV/atom, Li3NaCl3Br +10; the other two lie at +75 and further
-    assert list(reasons) == ["Li3NaCl3Br", "LiNaClBr"]
-    assert reasons["LiNaClBr"] == "+20 meV/atom at low, number 2 of 4 compositions there"
-    assert formulas(items, "probe") == {"LiNaClBr", "Li3NaCl3Br"}
-    # NaCl and LiBr are on the hull too: nothing on their edges lies below them
-    assert formulas(items, "competing") == set(COMPETING)
-
-
-def test_the_structure_handed_on_is_the_lowest_one(campaign):
-    items, _ = promoted(campaign, FIELD, LOW, HIGH)
-    salt = next(item for item in items if item.composition == "LiCl")
-    assert salt.probes[0]["generator"] == "line"
-    assert Structure.from_dict(salt.probes[0]["structure"]).composition.reduced_formula == "LiCl"
-
-
-def test_elements_go_on_wherever_they_lie_and_phases_beyond_the_window_do_not(tmp_path):
-    settings = Settings.model_validate({"ladder": {"keep": [1], "window": 0.05}})
-    with Campaign.drive(tmp_path / "c", settings) as campaign:
-        compute(campaign, LOW, {"LiNaClBr": -1.93}, {**COMPETING, "Li2Cl": -1.0, "LiCl2": -1.32})
-        items, _ = promoted(campaign, FIELD, LOW, HIGH)
-    # Li2Cl = Li + LiCl at -1.333 lies 333 meV/atom above it, LiCl2 = LiCl + Cl at -1.333 13 above it
-    assert formulas(items, "competing") == {*COMPETING, "LiCl2"}
-
-
-def test_on_a_section_the_end_members_go_on_and_the_elements_do_not(campaign):
-    items, reasons = promoted(campaign, FIELD, LOW, rung(1, "high", ("LiCl", "NaBr")))
-    assert formulas(items, "competing") == {"LiCl", "NaBr"}
-    assert list(reasons) == ["Li3NaCl3Br", "LiNaClBr"]
-
-
-def test_nothing_goes_on_where_no_probe_is_within_the_window(tmp_path):
-    with Campaign.drive(tmp_path / "c", Settings.model_validate({"ladder": {"window": 0.005}})) as campaign:
-        compute(campaign, LOW, PROBES, COMPETING)
-        assert promoted(campaign, FIELD, LOW, HIGH) == ([], {})
-
-
-def test_a_level_without_a_hull_hands_nothing_on(tmp_path):
-    with Campaign.drive(tmp_path / "c", Settings()) as campaign:
-        compute(campaign, LOW, PROBES, {"LiCl": -2.0})
-        assert promoted(campaign, FIELD, LOW, HIGH) == ([], {})
 
 
 def test_every_level_has_a_hull_of_its_own(campaign):
@@ -155,6 +56,8 @@ def test_where_it_stopped_is_said():
     rungs = [LOW, HIGH]
     assert where_it_stopped(rungs, HIGH, 0.05) == "Level of theory: high, the highest of 2"
     assert "no composition within 50 meV/atom of its hull was left for high" in where_it_stopped(rungs, LOW, 0.05)
+    told = where_it_stopped(rungs, LOW, 0.05, "the campaign's budget of 3 calculations is spent (3)")
+    assert told.startswith("Level of theory: low; nothing went on to high: the campaign's budget of 3")
 
 
 def test_which_phases_stand_on_a_further_hull_is_said():

@@ -116,25 +116,52 @@ def test_no_candidates_and_no_targets_are_said():
 
 
 @pytest.mark.parametrize("column", ["e_above_hull", "e_above_hull_eV_per_atom"])
-def test_a_prior_table_counts_the_lowest_and_skips_what_failed(tmp_path, column):
+def test_rows_of_a_prior_that_cannot_be_used_are_set_aside_with_a_line_each(tmp_path, column):
     table = tmp_path / "prior.csv"
-    table.write_text(f"composition,{column}\nLi6Sn2S6Cl2,0.05\nLi3SnS3Cl,0.02\nLiCl,\n")
-    assert read_cheaper(table) == {"Li3SnS3Cl": 0.02}
+    bad = ["LiCl,", "Li2S,nan", "SnS2,low", "Li3SnS3Cl,-5000", "Li2O,0.1", "Xq7,0.1", ",0.2"]
+    table.write_text("\n".join([f"composition,{column}", "Li6Sn2S6Cl2,0.05", "Li3SnS3Cl,0.02", *bad, "Li5SnS4Cl,0.1"]))
+    told = []
+    assert read_cheaper(table, salts.FIELD, told) == {"Li3SnS3Cl": 0.02, "Li5SnS4Cl": 0.1}
+    assert told == [
+        f"left out: {table} row 4: the energy '' is no finite number of eV",
+        f"left out: {table} row 5: the energy 'nan' is no finite number of eV",
+        f"left out: {table} row 6: the energy 'low' is no finite number of eV",
+        f"left out: {table} row 7: no salt lies -5000 eV/atom from the hull",
+        f"left out: {table} row 8: Li2O holds O, which the field Li-Sn-S-Cl has not",
+        f"left out: {table} row 9: 'Xq7' is no formula, write it as Li3SnS3Cl",
+        f"left out: {table} row 10: '' is no formula, write it as Li3SnS3Cl",
+        f"1 rows of {table} repeat a composition; its lowest energy counts",
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("formula,e_above_hull\nLiCl,0\n", "has no column 'composition'"),
-        ("composition,e_above_hull\nXq7,0.1\n", "row 2: 'Xq7'"),
-        ("composition,e_above_hull\nLiCl,low\n", "'low' is no formula with an energy"),
+        ("composition,energy\nLiCl,0\n", "has no column 'e_above_hull'"),
+        ("composition,e_above_hull\nXq7,0.1\n", "no row that can be used; left out: .* row 2: 'Xq7'"),
+        ("composition,e_above_hull\n", "no row that can be used; it is empty"),
+        ("", "cannot be read as a CSV table"),
     ],
 )
-def test_a_prior_table_that_cannot_be_understood(tmp_path, text, message):
+def test_a_prior_table_without_a_row_that_can_be_used(tmp_path, text, message):
     table = tmp_path / "prior.csv"
     table.write_text(text)
     with pytest.raises(ValueError, match=message):
-        read_cheaper(table)
+        read_cheaper(table, salts.FIELD, [])
+
+
+def test_the_order_of_a_cheaper_level_is_a_strategy_to_compare_with(puzzle):
+    cheaper = {f: e for f, e in puzzle._energies.items() if f != "Li3SnS3Cl"}
+    run = replay(puzzle, "lowest", seed=0, initial=0, cheaper=cheaper)
+    assert list(run.order[:-1]) == sorted(cheaper, key=lambda f: (cheaper[f], f))[: len(run.order) - 1]
+    assert run.order[-1] == "Li3SnS3Cl"  # without an energy there it comes last
+
+
+def test_a_replay_ends_when_its_evaluations_are_spent(puzzle):
+    run = replay(puzzle, "hull", seed=0, initial=2, batch=3, most=7)
+    assert len(run.order) == 7
+    assert run.order == replay(puzzle, "hull", seed=0, initial=2, batch=3).order[:7]
 
 
 def test_a_good_prior_helps(puzzle):

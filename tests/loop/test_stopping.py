@@ -51,6 +51,19 @@ def test_idle_batches_after_the_first(energies, said):
     assert rules(first_batch=2, batch=1, stop_after_idle_batches=2).of_search(energies) == said
 
 
+def test_idle_batches_of_another_size_from_the_first_on():
+    asked = rules(first_batch=4, batch=4, stop_after_idle_batches=2)
+    assert not asked.of_search([0.2, 0.3], 0, 2)  # one batch
+    assert not asked.of_search([0.2, 0.3, 0.02, 0.3], 0, 2)
+    assert asked.of_search([0.2, 0.3, 0.1, 0.1], 0, 2) == asked.of_search([0.2] * 12)
+
+
+def test_no_more_calculations_than_the_budget_has_left():
+    asked = rules(budget_calculations=10)
+    assert [asked.affordable(4, Spent(n, 0.0)) for n in (0, 8, 12)] == [4, 2, 0]
+    assert rules().affordable(4, Spent(99, 0.0)) == 4
+
+
 def test_expectation_looks_at_the_best_of_the_batch():
     asked = rules(stop_below_improvement=0.001)
     assert not asked.of_expectation([0.0002, 0.0011])

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pymatgen.core import Composition
+from pymatgen.entries.computed_entries import ComputedEntry
 
 from loop.field_model import FieldModel
 from loop.field_space import FieldSpace
@@ -42,6 +43,19 @@ def test_a_phase_below_the_competing_ones_lowers_the_hull_around_it():
     before = space.hull_energies(at)
     after = space.hull_energies(at, (at[:1], before[:1] - 0.05))
     assert after - before == pytest.approx([-0.05, 0.0])
+
+
+def test_on_a_section_the_hull_lies_between_its_end_members_whatever_the_elements_do():
+    competing = [*salts.competing()[4:], ComputedEntry("Li3SCl", 5 * -1.80)]  # 60 meV/atom below Li2S + LiCl
+    space = FieldSpace(salts.FIELD, tuple(competing), ("Li2S", "LiCl"))
+    ends_and_between = [Composition(f) for f in ("Li2S", "LiCl", "Li3SCl", "Li4SCl2")]
+    at = space.fractions(ends_and_between)
+    # Li4SCl2 = Li3SCl + LiCl: 5 of its 7 atoms are in the phase that lies 60 meV/atom below
+    assert space.hull_energies(at) == pytest.approx([0.0, 0.0, -0.06, -0.06 * 5 / 7])
+    assert space.competing_energies == pytest.approx({"Li2S": 0.0, "Li3SCl": 0.0, "LiCl": 0.0})
+    lower = space.hull_energies(at, (at[3:], space.hull_energies(at[3:]) - 0.05))
+    # Li3SCl = (Li4SCl2 + Li2S) / 2, 7 of 10 atoms in what now lies at -93: at -65, below its -60
+    assert lower - space.hull_energies(at) == pytest.approx([0.0, 0.0, -0.005, -0.05])
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))

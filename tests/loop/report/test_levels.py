@@ -56,7 +56,9 @@ def test_the_page_says_which_level_it_shows_and_keeps_the_lower_ones(record, tmp
     page = build_report(dataclasses.replace(record, fields=(top,)), tmp_path)
     html = page.read_text(encoding="utf-8")
     assert "The map and the verdict are those of high." in html
-    assert "Map at low, a lower level of theory" in html
+    assert "Map at low, a lower level of theory, and why each composition was chosen there" in html
+    assert 'id="probes-Li-Sn-S-Cl"' in html
+    assert 'id="probes-Li-Sn-S-Cl-low"' in html
     for name in ("Li-Sn-S-Cl", "Li-Sn-S-Cl-low"):
         assert (tmp_path / "maps" / f"{name}.svg").exists()
     assert "low, test" in (tmp_path / "maps" / "Li-Sn-S-Cl-low.svg").read_text(encoding="utf-8")
