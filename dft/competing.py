@@ -32,9 +32,6 @@ COMMON_TYPES = frozenset(
 #: More than there are families of ordered lattices, which come in turn: so many structures hold one of each.
 FAMILIES = 40
 
-#: Shapes of supercell of each packing: few ordered lattices are kept beside the prototypes.
-SUPERCELLS = 3
-
 #: In the name of the ordered lattices that come first, for the same reason.
 LAYERED = "layered"
 
@@ -66,12 +63,7 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
     prototypes = sorted(build_probes(composition, everything, seed), key=_is_rare)
     known = prototypes[: round(SHARE_OF_PROTOTYPES * settings.n_structures)]
     n_ordered = settings.n_structures - len(known)
-    enough = replace(
-        settings,
-        generators=("ordered",),
-        n_structures=FAMILIES + n_ordered,
-        supercells=min(SUPERCELLS, settings.supercells),
-    )
+    enough = replace(settings, generators=("ordered",), n_structures=FAMILIES + n_ordered)
     return known + _layers_first(build_probes(composition, enough, seed))[:n_ordered]
 
 

@@ -54,6 +54,9 @@ class LocalExecutor:
         self.workers = workers or usable_cores()
         self.log = log
         self._pool: ProcessPoolExecutor | None = None
+        self._foreseen: deque[Task] = deque()
+        self._early: dict[Future, Task] = {}
+        self._ready: dict[str, tuple[Task, Outcome]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +74,13 @@ class LocalExecutor:
         for _ in range(self.workers):
             self._workers().submit(_guarded, Task("warm up", function, arguments))
 
+    def foresee(self, tasks: Iterable[Task]) -> None:
+        """Let workers that would wait for others run these; an equal task is then answered at once.
+
+        Tasks foreseen before and not begun yet are dropped, and so are outcomes that nobody asked for.
+        """
+        self._foreseen, self._ready = deque(tasks), {}
+
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
         """Run tasks as workers come free and give their outcomes as they end.
 
@@ -78,7 +88,13 @@ class LocalExecutor:
             tasks: What to run, in order.
             started: Called with the key of each task that is handed to a worker.
         """
-        queue = deque(tasks)
+        queue: deque[Task] = deque()
+        for task in tasks:
+            foreseen, outcome = self._ready.pop(task.key, (None, None))
+            if outcome is not None and foreseen == task:
+                yield outcome
+            else:
+                queue.append(task)
         suspects: deque[Task] = deque()
         while queue or suspects:
             yield from self._run_until_a_death(queue, suspects, started)
@@ -89,7 +105,10 @@ class LocalExecutor:
         self, queue: deque[Task], suspects: deque[Task], started: Callable[[str], None]
     ) -> Iterator[Outcome]:
         """Run tasks side by side. A dead worker breaks the whole pool: whoever was running then is a suspect."""
-        running: dict[Future, Task] = {}
+        running = {future: task for future, task in self._early.items() if task in queue}
+        for future, task in running.items():
+            del self._early[future]
+            queue.remove(task)
         broken = False
         while (queue and not broken) or running:
             while queue and not broken and len(running) < self.workers:
@@ -100,8 +119,13 @@ class LocalExecutor:
                     break
                 running[future] = queue.popleft()
                 started(running[future].key)
-            ended = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            if not broken:
+                self._begin_early(self.workers - len(running))
+            ended = wait([*running, *self._early], return_when=FIRST_COMPLETED).done if running else set()
             for future in ended:
+                if future in self._early:
+                    self._keep(self._early.pop(future), future)
+                    continue
                 task = running.pop(future)
                 if isinstance(future.exception(), BrokenProcessPool):
                     broken = True
@@ -110,6 +134,17 @@ class LocalExecutor:
                     yield future.result()
         if broken:
             self.close(kill=True)
+
+    def _begin_early(self, idle: int) -> None:
+        """Hand foreseen tasks to workers that have nothing to do."""
+        while self._foreseen and len(self._early) < idle:
+            task = self._foreseen.popleft()
+            with contextlib.suppress(BrokenProcessPool):  # found out by the tasks that were asked for
+                self._early[self._workers().submit(_guarded, task)] = task
+
+    def _keep(self, task: Task, future: Future) -> None:
+        if not future.cancelled() and future.exception() is None and not future.result().blameless:
+            self._ready[task.key] = task, future.result()
 
     def _run_alone(self, task: Task, started: Callable[[str], None]) -> Outcome:
         """Try a suspect again with nothing beside it: if its worker dies again, the task is to blame."""
@@ -143,6 +178,7 @@ class LocalExecutor:
                 process.kill()
                 process.join()
         self._pool = None
+        self._early = {}
 
 
 def usable_cores() -> int:

@@ -67,5 +67,8 @@ class Executor(Protocol):
     def warm_up(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Let workers load what their tasks will need, and do not wait for it."""
 
+    def foresee(self, tasks: Iterable[Task]) -> None:
+        """Tasks that may be asked for soon: they may be run where workers would wait otherwise."""
+
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = ...) -> Iterator[Outcome]:
         """Run tasks and give their outcomes as they end; `started` is told the key of each that begins."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,21 +40,36 @@ class Cycle:
         number: From 1.
         executor: Where calculations run.
         show: Told what happens.
+        last: Whether no further cycle is to follow.
     """
 
     campaign: Campaign
     number: int
     executor: Executor
     show: Show
+    last: bool = False
 
     def run(self) -> None:
         """Bring the cycle to its end from wherever it stands."""
         self.campaign.begin_cycle(self.number)
         self.show(Event("cycle", cycle=self.number))
         self.rank()
-        for phase_field in self.propose():
-            Exploration(self.campaign, self.number, phase_field, self.executor, self.show).run()
+        proposed = [self._exploration(phase_field) for phase_field in self.propose()]
+        for exploration, following in pairwise([*proposed, self._likely_next()]):
+            assert exploration is not None
+            self.executor.foresee(following.foreseen() if following else [])
+            exploration.run()
         self.campaign.complete_cycle(self.number)
+
+    def _exploration(self, phase_field: PhaseField) -> Exploration:
+        return Exploration(self.campaign, self.number, phase_field, self.executor, self.show)
+
+    def _likely_next(self) -> Exploration | None:
+        """The field that the next cycle would begin with if this one changed nothing; none in the last cycle."""
+        if self.last:
+            return None
+        taken = {*self.campaign.settled_fields(), *self.campaign.proposals(self.number)}
+        return next((self._exploration(PhaseField.parse(name)) for name in self._choose(1, taken)), None)
 
     @cached_property
     def known(self) -> KnownFields:
@@ -145,13 +161,8 @@ class Cycle:
     def propose(self) -> list[PhaseField]:
         """Choose the fields of this cycle."""
         if not self.campaign.proposals(self.number):
-            ranking, settled = self.campaign.ranking(self.number), self.campaign.settled_fields()
             settings = self.campaign.settings
-            odds = ranking.set_index("phase_field").get("verdict_log_odds")
-            said = {} if odds is None else odds.dropna().to_dict()
-            proposals = choose_fields(
-                ranking, settled, settings.fields_per_cycle, settings.field_strategy, said or None
-            )
+            proposals = self._choose(settings.fields_per_cycle, self.campaign.settled_fields())
             if not proposals:
                 raise UserError("every candidate field has been explored; widen `candidates` in the configuration")
             self.campaign.record_proposals(self.number, proposals)
@@ -160,6 +171,13 @@ class Cycle:
         for name, reason in proposals.items():
             self.show(Event("message", self.number, name, f"exploring {name}: {reason}"))
         return [PhaseField.parse(name) for name in proposals]
+
+    def _choose(self, n: int, taken: Collection[str]) -> dict[str, str]:
+        """Fields to explore, with the reason for each, from this cycle's ranking."""
+        ranking = self.campaign.ranking(self.number)
+        odds = ranking.set_index("phase_field").get("verdict_log_odds")
+        said = {} if odds is None else odds.dropna().to_dict()
+        return choose_fields(ranking, taken, n, self.campaign.settings.field_strategy, said or None)
 
     def _wait_for_review(self) -> None:
         open_proposals = [n for n, state in self.campaign.proposal_states(self.number).items() if state == "proposed"]
@@ -188,7 +206,7 @@ def run_campaign(
             if stopped := budget_spent(campaign):
                 show(Event("message", text=f"no further cycle: {stopped}"))
                 break
-            Cycle(campaign, number, executor, show).run()
+            Cycle(campaign, number, executor, show, last=number == cycles).run()
             with campaign.timed(number, "report"):
                 write_report(campaign)
     show(Event("finished"))

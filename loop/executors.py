@@ -63,6 +63,9 @@ class ClusterExecutor:
     def warm_up(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Nothing: engines are loaded by the cluster's workers."""
 
+    def foresee(self, tasks: Iterable[Task]) -> None:
+        """Nothing: no worker of this machine waits."""
+
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
         """As `FireWorksExecutor.run`.
 

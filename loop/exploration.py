@@ -143,6 +143,12 @@ class Exploration:
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, built, batch)
 
+    def foreseen(self) -> list[Task]:
+        """What is built for this field in any case: the structures of the competing phases that are searched for."""
+        if self.campaign.settings.competing.source != "offline" or self._records("competing"):
+            return []
+        return [self._build_task("competing", formula) for formula in self._searched_formulas()]
+
     @cached_property
     def known_phases(self) -> KnownPhases:
         """Competing phases whose structures are known; none of them for an offline search."""

@@ -77,6 +77,45 @@ def test_a_task_that_kills_its_workers_fails_alone():
     assert [outcomes[str(x)].value["twice"] for x in range(4)] == [0, 2, 4, 6]
 
 
+def count(folder, name):
+    (folder / f"{name}-{time.monotonic_ns()}").touch()
+    return {"name": name}
+
+
+def test_what_is_foreseen_is_run_while_a_worker_would_wait_and_only_once(tmp_path):
+    foreseen = [Task(name, count, (tmp_path, name)) for name in "ab"]
+    with LocalExecutor(2) as executor:
+        executor.warm_up(double, 0)
+        executor.foresee([*foreseen, Task("c", count, (tmp_path, "not asked for"))])
+        assert [o.key for o in executor.run([Task("slow", slow_double, (1,))])] == ["slow"]
+        assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir()) == ["a", "b", "not asked for"]
+        wanted = [*foreseen, Task("c", count, (tmp_path, "c"))]
+        assert {o.key: o.value["name"] for o in executor.run(wanted)} == {"a": "a", "b": "b", "c": "c"}
+    assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir()) == ["a", "b", "c", "not asked for"]
+
+
+def test_what_is_foreseen_and_still_running_when_it_is_asked_for_is_waited_for(tmp_path):
+    slow = Task("late", slow_count, (tmp_path,))
+    with LocalExecutor(2) as executor:
+        executor.foresee([slow])
+        assert [o.key for o in executor.run([Task("short", double, (1,))])] == ["short"]
+        assert [o.key for o in executor.run([slow])] == ["late"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def slow_count(folder):
+    time.sleep(1.5)
+    return count(folder, "slow")
+
+
+def test_a_foreseen_task_that_kills_its_worker_harms_no_other():
+    with LocalExecutor(2) as executor:
+        executor.foresee([Task("deadly", die)])
+        (outcome,) = executor.run([Task("1", slow_double, (1,))])
+        assert outcome.value["twice"] == 2
+        assert [o.value["twice"] for o in executor.run([Task("2", double, (2,))])] == [4]
+
+
 ORPHAN = """
 import os, subprocess, sys, time
 from dft.execute import LocalExecutor, Task
