@@ -29,6 +29,7 @@ from loop.feedback import judge
 from loop.field_hull import FieldHull
 from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words
 from loop.ladder_settings import section_of
+from loop.level_summaries import keep_summaries
 from loop.records import CalculationRecord, Role
 from loop.report.live import Event
 from loop.tasks import build, expected_cost, flow_task, structures_of
@@ -231,6 +232,7 @@ class Exploration:
             for outcome in self.executor.run(tasks, started=begin):
                 self._blame_the_machine(outcome)
                 self._record(todo[outcome.key], outcome.value or {"state": "failed", "reason": outcome.reason})
+        keep_summaries(self.campaign, self.name)
 
     def _record(self, calculation: Calculation, result: dict[str, Any]) -> None:
         output = self._output(calculation.hash)

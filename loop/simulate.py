@@ -73,7 +73,7 @@ class Puzzle:
         competing = _sane(competing, competing, notes)
         lowest = lowest_per_composition(_sane(probes, competing, notes))
         if repeated := len(probes) - len(lowest) - len(notes):
-            notes.append(f"{repeated} probe rows repeat a composition; its lowest energy counts")
+            notes.append(f"{_rows(repeated, 'probe row')} repeating a composition: its lowest energy counts")
         if not lowest:
             raise ValueError(f"no probe composition of {phase_field} has an energy: there is nothing to choose from")
         points = hull_points(lowest, competing)
@@ -228,8 +228,12 @@ def read_cheaper(path: Path, phase_field: PhaseField, set_aside: list[str]) -> d
     if not energies:
         raise ValueError(f"{path} has no row that can be used; {(set_aside or ['it is empty'])[0]}")
     if repeated := sum(len(values) - 1 for values in energies.values()):
-        set_aside.append(f"{repeated} rows of {path} repeat a composition; its lowest energy counts")
+        set_aside.append(f"{_rows(repeated, 'row')} of {path} repeating a composition: its lowest energy counts")
     return {formula: min(values) for formula, values in energies.items()}
+
+
+def _rows(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _sane(

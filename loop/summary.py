@@ -9,7 +9,7 @@ import pandas as pd
 
 from loop.campaign import Campaign
 from loop.errors import UserError
-from loop.levels_of_field import AT, levels_of
+from loop.level_summaries import level_summaries
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
 
 
@@ -57,6 +57,8 @@ def _field_records(campaign: Campaign) -> list[FieldRecord]:
 
 
 def _field_record(campaign: Campaign, cycle: int, name: str, verdicts: dict[str, dict[str, Any]]) -> FieldRecord:
+    from loop.levels_of_field import AT, levels_of
+
     verdict = verdicts.get(name, {"phase_field": name, "cycle": cycle})
     known = {key: value for key, value in verdict.items() if value is not None}
     levels = levels_of(campaign, name)
@@ -103,7 +105,7 @@ def status(campaign: Campaign) -> dict[str, Any]:
                 "best_e_above_competing": verdicts.get(row["phase_field"], {}).get("best_e_above_competing"),
                 "best_composition": verdicts.get(row["phase_field"], {}).get("best_composition") or None,
                 "reason": verdicts.get(row["phase_field"], {}).get("reason", row["reason"]),
-                "levels": [level.summary for level in levels_of(campaign, row["phase_field"])],
+                "levels": level_summaries(campaign, row["phase_field"]),
             }
             for row in proposed
         ],

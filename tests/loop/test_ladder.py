@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from loop.campaign import Campaign
 from loop.config import Settings
 from loop.errors import UserError
 from loop.ladder import hull_at, ladder, outside_the_section, phases_in_words, where_it_stopped
+from loop.level_summaries import keep_summaries
 from loop.summary import campaign_record, status
 
 spec = importlib.util.spec_from_file_location("plain_ladder", Path(__file__).with_name("plain_ladder.py"))
@@ -50,6 +53,29 @@ def test_the_record_shows_the_highest_level_and_keeps_the_lower(campaign):
         ("high", 1, "NaLiBrCl"),
     ]
     assert levels[1]["best_e_above_competing"] == pytest.approx(-0.01)
+
+
+STATUS_WITHOUT_HULLS = """
+import sys
+from pathlib import Path
+from loop.commands.common import opened
+from loop.summary import status
+with opened(Path(sys.argv[1])) as campaign:
+    print(status(campaign)["fields"][0]["levels"])
+assert "pymatgen.analysis.phase_diagram" not in sys.modules
+"""
+
+
+def test_the_status_of_a_batch_that_has_ended_is_kept(campaign):
+    before = status(campaign)["fields"][0]["levels"]
+    keep_summaries(campaign, FIELD)
+    assert status(campaign)["fields"][0]["levels"] == before
+    told = subprocess.run(
+        [sys.executable, "-c", STATUS_WITHOUT_HULLS, campaign.folder], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == str(before)
+    compute(campaign, HIGH, {"LiNaClBr": -1.96}, COMPETING)
+    assert [each["name"] for each in status(campaign)["fields"][0]["levels"]] == ["low", "high"]
 
 
 def test_where_it_stopped_is_said():

@@ -92,7 +92,7 @@ def test_of_two_energies_the_lowest_counts_and_it_is_said(puzzle):
     twice = [*salts.probes(), ComputedEntry("Li6Sn2S6Cl2", 0.0)]
     again = Puzzle.of(twice, salts.competing(), salts.FIELD, 0.010)
     assert again.targets == puzzle.targets
-    assert again.notes == ("1 probe rows repeat a composition; its lowest energy counts",)
+    assert again.notes == ("1 probe row repeating a composition: its lowest energy counts",)
 
 
 def test_an_absurd_energy_is_left_out_and_said(puzzle):
@@ -130,7 +130,7 @@ def test_rows_of_a_prior_that_cannot_be_used_are_set_aside_with_a_line_each(tmp_
         f"left out: {table} row 8: Li2O holds O, which the field Li-Sn-S-Cl has not",
         f"left out: {table} row 9: 'Xq7' is no formula, write it as Li3SnS3Cl",
         f"left out: {table} row 10: '' is no formula, write it as Li3SnS3Cl",
-        f"1 rows of {table} repeat a composition; its lowest energy counts",
+        f"1 row of {table} repeating a composition: its lowest energy counts",
     ]
 
 
