@@ -165,6 +165,7 @@ def compare(table: pd.DataFrame, competing: dict[str, dict], probes: dict[str, d
         ),
         "start_volume_as_fraction_of_relaxed": _spread([row["volume_ratio"] for row in probes.values()]),
         "start_volume_of_competing_phases": _spread([row["volume_ratio"] for row in competing.values()]),
+        "published_in_other_cells_above_the_lowest": other_cells(table),
         "classes": classes(rows, cells(table)),
         "won_by": dict(Counter(r["generator"] for r in rows).most_common()),
         "competing": {f: _phase(f, competing[f], phases) for f in competing},
@@ -210,6 +211,17 @@ def cells(table: pd.DataFrame) -> dict[str, int]:
         found = row.total_energy_eV / composition.num_atoms, round(composition.num_atoms)
         lowest[_name(composition)] = min(found, lowest.get(_name(composition), found))
     return {f: atoms for f, (_, atoms) in lowest.items()}
+
+
+def other_cells(table: pd.DataFrame) -> dict[str, float]:
+    """How far the published energies of one composition in other cells lie above its lowest, meV/atom.
+
+    A larger cell holds the smaller one's structure, so that this is what the published searches missed.
+    """
+    energies = published_energies(table)
+    rows = [_entry(r.composition, r.total_energy_eV) for r in table[table.role == "probe"].itertuples()]
+    above = [1000 * (e.energy_per_atom - energies[_name(e.composition)]) for e in rows]
+    return _spread([a for a in above if a > 0])
 
 
 def published_references(table: pd.DataFrame) -> tuple[list[Entry], list[Entry]]:
