@@ -1,8 +1,8 @@
-"""CPU time of a CHGNet force call: through our engine, and through CHGNet's own calculator, in turn.
+"""CPU time of a force call: through our engine, and through the model's own calculator, in turn.
 
-    python benchmarks/force_calls.py [--atoms 8 16 24] [--calls 20]
+    python benchmarks/force_calls.py [--level sevennet] [--atoms 8 16 24] [--calls 20]
 
-Prints milliseconds of CPU per call on one thread, and the ratio.
+Prints milliseconds of CPU per call on one thread, the ratio, and how far apart the two energies are.
 """
 
 from __future__ import annotations
@@ -15,23 +15,37 @@ from typing import Any
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--level", choices=["chgnet", "sevennet"], default="chgnet")
     parser.add_argument("--atoms", type=int, nargs="+", default=[8, 16, 24], help="multiples of 8")
     parser.add_argument("--calls", type=int, default=20)
     arguments = parser.parse_args()
     import torch
-    from chgnet.model.dynamics import CHGNetCalculator
-
-    from dft.engines import chgnet
 
     torch.set_num_threads(1)
-    ours, theirs = chgnet(), CHGNetCalculator(on_isolated_atoms="ignore")
-    print(f"{'atoms':>6s} {'ours, ms':>10s} {'CHGNet, ms':>11s} {'ratio':>6s}")
+    ours, theirs = calculators(arguments.level)
+    print(f"{'atoms':>6s} {'ours, ms':>10s} {'its own, ms':>12s} {'ratio':>6s} {'difference, meV/atom':>21s}")
     for n in arguments.atoms:
         atoms = rock_salt(n)
         pairs = [(milliseconds(ours, atoms), milliseconds(theirs, atoms)) for _ in range(arguments.calls)]
         mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
         ratio = statistics.median(a / b for a, b in pairs)
-        print(f"{n:6d} {mine:10.1f} {other:11.1f} {ratio:6.2f}")
+        apart = 1000 * abs(ours.results["energy"] - theirs.results["energy"]) / n
+        print(f"{n:6d} {mine:10.1f} {other:12.1f} {ratio:6.2f} {apart:21.4f}")
+
+
+def calculators(level: str) -> tuple[Any, Any]:
+    """Our calculator of a level and the one that comes with its model."""
+    if level == "sevennet":
+        from sevenn.calculator import SevenNetCalculator
+
+        from dft.engines import sevennet
+
+        return sevennet(), SevenNetCalculator("7net-l3i5", device="cpu")
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    from dft.engines import chgnet
+
+    return chgnet(), CHGNetCalculator(on_isolated_atoms="ignore")
 
 
 def rock_salt(n: int) -> Any:

@@ -70,7 +70,7 @@ def main() -> None:
     if args.screening:
         write_screening(Path(args.screening), result["probes"], probes)
     Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps({key: result[key] for key in result if key not in ("probes", "competing")}, indent=1))
+    print(json.dumps({key: result[key] for key in result if key not in ("probes", "competing", "classes")}, indent=1))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -165,6 +165,8 @@ def compare(table: pd.DataFrame, competing: dict[str, dict], probes: dict[str, d
         ),
         "start_volume_as_fraction_of_relaxed": _spread([row["volume_ratio"] for row in probes.values()]),
         "start_volume_of_competing_phases": _spread([row["volume_ratio"] for row in competing.values()]),
+        "published_in_other_cells_above_the_lowest": other_cells(table),
+        "classes": classes(rows, cells(table)),
         "won_by": dict(Counter(r["generator"] for r in rows).most_common()),
         "competing": {f: _phase(f, competing[f], phases) for f in competing},
         "probes": rows,
@@ -184,6 +186,42 @@ def agreement(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "published_within_25_meV": len(low),
         "of_these_among_our_lowest_25": len(low & set(np.argsort(y, kind="stable")[:25])),
     }
+
+
+def classes(rows: list[dict[str, Any]], cells: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """The same figures by the share of chloride among the anions and by the size of the published cell."""
+    chloride = {r["composition"]: Composition(r["composition"]) for r in rows}
+    share = {f: c["Cl"] / (c["Cl"] + c["S"]) for f, c in chloride.items()}
+    chosen = {
+        "chloride up to 1/3": [r for r in rows if share[r["composition"]] <= 1 / 3],
+        "chloride 1/3 to 2/3": [r for r in rows if 1 / 3 < share[r["composition"]] <= 2 / 3],
+        "chloride above 2/3": [r for r in rows if share[r["composition"]] > 2 / 3],
+        "published cell up to 16 atoms": [r for r in rows if cells[r["composition"]] <= 16],
+        "published cell 17 to 24 atoms": [r for r in rows if 16 < cells[r["composition"]] <= 24],
+        "published cell above 24 atoms": [r for r in rows if cells[r["composition"]] > 24],
+    }
+    return {name: agreement(some) for name, some in chosen.items() if len(some) > 2}
+
+
+def cells(table: pd.DataFrame) -> dict[str, int]:
+    """Atoms of the cell that holds the lowest published energy of each probe composition."""
+    lowest: dict[str, tuple[float, int]] = {}
+    for row in table[table.role == "probe"].itertuples():
+        composition = Composition(row.composition)
+        found = row.total_energy_eV / composition.num_atoms, round(composition.num_atoms)
+        lowest[_name(composition)] = min(found, lowest.get(_name(composition), found))
+    return {f: atoms for f, (_, atoms) in lowest.items()}
+
+
+def other_cells(table: pd.DataFrame) -> dict[str, float]:
+    """How far the published energies of one composition in other cells lie above its lowest, meV/atom.
+
+    A larger cell holds the smaller one's structure, so that this is what the published searches missed.
+    """
+    energies = published_energies(table)
+    rows = [_entry(r.composition, r.total_energy_eV) for r in table[table.role == "probe"].itertuples()]
+    above = [1000 * (e.energy_per_atom - energies[_name(e.composition)]) for e in rows]
+    return _spread([a for a in above if a > 0])
 
 
 def published_references(table: pd.DataFrame) -> tuple[list[Entry], list[Entry]]:

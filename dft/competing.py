@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,10 @@ from dft.probes.elements import element_structures, is_element
 
 #: What the structures of competing phases rest on, for reports.
 OFFLINE_SOURCE = "known formulas, structures by prototype search (AFLOW) and ordered lattices; elements in known types"
+
+#: Compounds that the bundled formulas of 2017 lack and that decide about a field: references of the published hull of
+#: Li-Sn-S-Cl (doi 10.1038/s41467-021-25343-7).
+FURTHER_FORMULAS = ("Li2SnS3", "Li4SnS4", "Li2SnCl6")
 
 #: Of a compound's structures: single points on the small cells of prototypes are cheap and the ionic energy ranks
 #: layered types badly, so that most are prototypes; the rest are ordered lattices.
@@ -65,6 +70,15 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
     n_ordered = settings.n_structures - len(known)
     enough = replace(settings, generators=("ordered",), n_structures=FAMILIES + n_ordered)
     return known + _layers_first(build_probes(composition, enough, seed))[:n_ordered]
+
+
+def with_further(formulas: Iterable[str], further: Iterable[str], elements: Collection[str]) -> list[str]:
+    """Known formulas of a field, and those further ones that its elements make; each compound once, in this order."""
+    fitting = [f for f in further if set(elements).issuperset(parse_formula(f).as_dict())]
+    once: dict[str, str] = {}
+    for formula in [*formulas, *fitting]:
+        once.setdefault(parse_formula(formula).reduced_formula, formula)
+    return list(once.values())
 
 
 def _is_rare(probe: ProbeStructure) -> bool:

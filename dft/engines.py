@@ -124,9 +124,14 @@ def sevennet(model: str = "7net-l3i5") -> Meter:
     """SevenNet, its weights from the sevenn wheel (Park et al., J. Chem. Theory Comput. 20, 4857 (2024))."""
     from sevenn.calculator import SevenNetCalculator
 
+    from dft.equivariant_convolution import faster
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it recommends accelerators for GPUs
-        return Meter(SevenNetCalculator(model))
+        calculator = SevenNetCalculator(model)
+    if calculator.device.type == "cpu":
+        faster(calculator.model)
+    return Meter(calculator)
 
 
 @cache

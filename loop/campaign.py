@@ -24,6 +24,9 @@ from loop.locking import locked
 #: Packages whose version can change a result.
 _VERSIONED = ("phaseloop", "torch", "pymatgen", "ase", "atomate2", "jobflow", "chgnet", "matminer", "numpy")
 
+#: The same for a level of theory whose engine is an extra.
+_ENGINES = {"sevennet": ("sevenn", "e3nn"), "mace": ("mace-torch", "e3nn")}
+
 
 class Campaign:
     """A folder with `campaign.db`, raw outputs, checkpoints and the report."""
@@ -235,7 +238,8 @@ def _version(package: str) -> str:
 
 
 def _begin(database: Database, settings: Settings) -> None:
-    versions = {name: _version(name) for name in _VERSIONED}
+    engines = [package for level in settings.ladder_of_levels for package in _ENGINES.get(level, ())]
+    versions = {name: _version(name) for name in (*_VERSIONED, *engines)}
     facts = {
         "settings": to_json(settings.plain()),
         "settings_hash": settings.hash(),

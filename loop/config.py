@@ -168,6 +168,16 @@ class Competing(_Section):
     )
     window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell in a search; larger formulas get no energy")
+    formulas: tuple[str, ...] = Field((), description="compounds to search for beside the known ones: [Li2SnS3]")
+
+    @field_validator("formulas")
+    @classmethod
+    def _are_formulas(cls, formulas: tuple[str, ...]) -> tuple[str, ...]:
+        from dft.competing import parse_formula  # takes pymatgen's time to load, which most commands need not spend
+
+        for formula in formulas:
+            parse_formula(formula)
+        return formulas
 
 
 class Verdicts(_Section):

@@ -13,7 +13,7 @@ from typing import Any
 
 from pymatgen.core import Composition
 
-from dft.competing import OFFLINE_SOURCE
+from dft.competing import FURTHER_FORMULAS, OFFLINE_SOURCE, with_further
 from dft.compositions import neutral_compositions
 from dft.databases import KnownPhases, from_folder, from_materials_project
 from dft.execute import Executor, Outcome, Task
@@ -165,10 +165,13 @@ class Exploration:
             raise UserError(f"competing.source: {error}") from None
 
     def _searched_formulas(self) -> list[str]:
-        """What is searched for: elements without a known structure, and every formula if nothing else is known."""
+        """Elements and the user's formulas without a known structure; offline every known formula."""
         elements = self.phase_field.elements
         known = self.known_phases
-        return [*known.lacking(elements), *(() if known.structures else known_formulas(elements))]
+        own = self.campaign.settings.competing.formulas
+        listed, further = ((), own) if known.structures else (known_formulas(elements), (*FURTHER_FORMULAS, *own))
+        searched = with_further(listed, further, elements)
+        return [*known.lacking(elements), *(f for f in searched if f not in known.structures)]
 
     def _given(self, formula: str, structures: Sequence[ProbeStructure]) -> Calculation:
         identity = structure_hash(structures, self.screening.identity, self.screening.maker.funnel)

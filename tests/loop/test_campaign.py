@@ -32,6 +32,14 @@ def test_a_second_driver_is_refused(campaign):
         pass
 
 
+@pytest.mark.parametrize(("levels", "recorded"), [((), set()), (("chgnet", "sevennet"), {"sevenn", "e3nn"})])
+def test_versions_of_the_engines_of_the_ladder_are_recorded(tmp_path, levels, recorded):
+    with Campaign.drive(tmp_path / "c", Settings(levels=levels)) as campaign:
+        versions = json.loads(campaign.database.meta("versions"))
+    assert versions.keys() & {"sevenn", "e3nn", "mace-torch"} == recorded
+    assert "chgnet" in versions
+
+
 def test_reading_does_not_need_the_lock(campaign):
     assert Campaign.read(campaign.folder).completed_cycles() == 0
 
