@@ -92,8 +92,8 @@ def _sevennet() -> LevelOfTheory:
         name="sevennet",
         model="sevennet-l3i5",
         package="sevenn",
-        error_band=0.030,
-        error_source=f"MAE of energies above the hull at 30 compositions, at CHGNet's minima, {_PUBLISHED}",
+        error_band=0.024,
+        error_source=f"MAE of energies above the hull at 165 compositions, relaxed from CHGNet's minima, {_PUBLISHED}",
         calculator="sevennet",
         calculator_kwargs={"model": "7net-l3i5"},
     )
