@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import gcd
 
@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 from pymatgen.core import Composition
 
 _NUMBER = re.compile(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)")
+#: A word that may be a formula: names such as ``cp2k`` and ``chgnet-r2scan`` are none.
+_WORD = re.compile(r"(?<![A-Za-z0-9])[(\[]*[A-Z][A-Za-z0-9.()\[\]]*")
 #: U+2080 to U+2089; plain characters stay text in SVG and PDF and need no parsing.
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -42,17 +44,21 @@ def mathtext(formula: str) -> str:
     """The formula for matplotlib, its numbers lowered: plain characters, or mathtext where they are fractional."""
     if "." not in formula:
         return lowered(formula)
-    return _NUMBER.sub(r"$_{\1}$", formula)
+    return _with_numbers(formula, r"$_{\1}$")
 
 
 def lowered(text: str) -> str:
     """Plain text with the numbers of its formulas lowered, fractional ones too: ``0.50 Li₃.₃SnS₂``."""
-    return _NUMBER.sub(lambda number: number[0].translate(_LOWERED), text)
+    return _with_numbers(text, lambda number: number[0].translate(_LOWERED))
+
+
+def _with_numbers(text: str, written: str | Callable[[re.Match[str]], str]) -> str:
+    return _WORD.sub(lambda word: _NUMBER.sub(written, word[0]), text)
 
 
 def html(formula: object) -> Markup:
     """The formula for a web page, escaped, its numbers lowered."""
-    return Markup(_NUMBER.sub(r"<sub>\1</sub>", str(escape(str(formula)))))
+    return Markup(_with_numbers(str(escape(str(formula))), r"<sub>\1</sub>"))
 
 
 def in_words(decomposition: dict[str, float], elements: Sequence[str] = ()) -> str:

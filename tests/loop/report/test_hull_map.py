@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from PIL import Image
 
-from loop.report.formulas import field_formula, html, mathtext
+from loop.report.formulas import field_formula, html, lowered, mathtext
 from loop.report.geometry import geometry_of
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
 from loop.report.interpolation import interpolate, lowest_per_place
@@ -191,6 +191,12 @@ def test_a_calculation_under_way_is_no_failure(make_field):
     assert text.startswith("Level of theory: chgnet-0.3.0")
     assert "no calculation without an energy." in text
     assert "1 calculation still to end." in text
+
+
+def test_names_of_levels_are_no_formulas():
+    told = "Level of theory: cp2k-static (cp2k); chgnet-r2scan takes LiCl-SnS2"
+    assert html(told) == told.replace("SnS2", "SnS<sub>2</sub>")
+    assert lowered(told) == told.replace("SnS2", "SnS₂")
 
 
 @pytest.mark.parametrize(
