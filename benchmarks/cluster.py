@@ -4,12 +4,13 @@
     python benchmarks/cluster.py --calculations 10000 --workers 0
 
 With no workers a script answers in their place: it writes one and the same output for whatever is READY. The driver's
-work is the same. Workers take most of the time: without them a calculation is a hundredth of a second.
+work is the same.
 
 The database is the one of the tests, PHASELOOP_TEST_MONGOECO names a Python that has mongoeco[wire], but with its
-documents in memory: on SQLite, as the tests have it, it reads whole collections where MongoDB has an index, and ten
-thousand calculations take hours. Our share is the CPU time of the driver, which builds Flows, submits, collects and
-records; the workers' and the database's is not in it, and the latter told beside.
+documents in memory: on SQLite, as the tests have it, it reads whole collections where MongoDB has an index. In memory
+it still does so for some, and five thousand calculations take it ten minutes of CPU time. Our share is the CPU time of
+the driver, which builds Flows, submits, collects and records; the workers' and the database's is not in it, and the
+latter told beside.
 """
 
 from __future__ import annotations

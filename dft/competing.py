@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from pymatgen.core import Composition
@@ -79,6 +80,12 @@ def with_further(formulas: Iterable[str], further: Iterable[str], elements: Coll
     for formula in [*formulas, *fitting]:
         once.setdefault(parse_formula(formula).reduced_formula, formula)
     return list(once.values())
+
+
+def without_ternary(elements: Collection[str], formulas: Iterable[str]) -> list[str]:
+    """The subfields of three elements that have no formula, such as ``Li-Si-S``: a hull may lack what they hold."""
+    listed = {frozenset(parse_formula(formula).as_dict()) for formula in formulas}
+    return ["-".join(three) for three in combinations(elements, 3) if frozenset(three) not in listed]
 
 
 def _is_rare(probe: ProbeStructure) -> bool:

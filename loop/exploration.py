@@ -13,7 +13,7 @@ from typing import Any
 
 from pymatgen.core import Composition
 
-from dft.competing import FURTHER_FORMULAS, OFFLINE_SOURCE, with_further
+from dft.competing import FURTHER_FORMULAS, OFFLINE_SOURCE, with_further, without_ternary
 from dft.compositions import neutral_compositions
 from dft.databases import KnownPhases, from_folder, from_materials_project
 from dft.execute import Executor, Outcome, Task
@@ -264,8 +264,13 @@ class Exploration:
     # verdict ---------------------------------------------------------------------------------------------------------
 
     def _source(self) -> str:
-        aside = self.known_phases.set_aside
-        return self.known_phases.source + (f"; set aside: {', '.join(aside)}" if aside else "")
+        known, told = self.known_phases, ""
+        if known.set_aside:
+            told += f"; set aside: {', '.join(known.set_aside)}"
+        bare = () if known.structures else without_ternary(self.phase_field.elements, self._searched_formulas())
+        if bare:
+            told += f"; no ternary of {', '.join(bare)} is known to the list, so that none is on the hull"
+        return known.source + told
 
     def judge(self) -> None:
         """Put the field on the hull of the highest level that it has reached, and record the verdict."""

@@ -4,7 +4,7 @@ import pytest
 from pymatgen.core import Element, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from dft.competing import FURTHER_FORMULAS, build_competing, parse_formula, with_further
+from dft.competing import FURTHER_FORMULAS, build_competing, parse_formula, with_further, without_ternary
 from dft.probes import ProbeSettings
 from dft.probes.prototypes import prototype
 
@@ -97,3 +97,8 @@ def test_further_formulas_join_the_fields_that_hold_their_elements_once_each():
     ternaries = ["Li2SnS3", "Li4SnS4", "Li2SnCl6"]
     assert with_further(["LiCl", "SnS2"], further, ["Li", "Sn", "S", "Cl"]) == ["LiCl", "SnS2", *ternaries]
     assert with_further(["SnS2", "Li2SnS3"], further, ["Li", "Sn", "S"]) == ["SnS2", "Li2SnS3", "Li4SnS4"]
+
+
+def test_subfields_of_which_no_ternary_is_known_are_named():
+    formulas = ["Li2S", "SiS2", "Li3PS4", "SiP2", "Si1P2S9", "LiCl"]
+    assert without_ternary(("Li", "Si", "P", "S"), formulas) == ["Li-Si-P", "Li-Si-S"]
