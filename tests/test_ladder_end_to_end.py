@@ -13,7 +13,7 @@ from loop.summary import campaign_record
 CONFIGURATION = """
 levels: [chgnet, chgnet-r2scan]
 level_settings: {chgnet-r2scan: {fmax: 0.08}}
-ladder: {keep: [1], window: 0.2}
+ladder: {keep: [1], window: 0.2, batch: null}
 probes: {max_atoms: 8}
 """
 
