@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from loop.calculation_log import CalculationLog
-from loop.config import Settings, as_begun, changed_settings
+from loop.config import Settings, changed_settings, recorded_settings
 from loop.database import Database, now, to_json
 from loop.errors import UserError
 from loop.locking import locked
@@ -35,14 +35,7 @@ class Campaign:
         self.folder = folder
         self.database = database
         self.calculations = CalculationLog(database)
-        try:
-            self.settings = Settings.model_validate(as_begun(json.loads(database.meta("settings") or "{}")))
-        except ValidationError:
-            wrote = json.loads(database.meta("versions") or "{}").get("phaseloop", "another version")
-            raise UserError(
-                f"{database.path} holds settings that this version does not know (phaseloop {wrote} wrote them); "
-                "use that version, or another folder"
-            ) from None
+        self.settings = _recorded(database)
 
     @classmethod
     def read(cls, folder: Path) -> Campaign:
@@ -249,8 +242,19 @@ def _begin(database: Database, settings: Settings) -> None:
     database.set_meta(**facts)
 
 
+def _recorded(database: Database) -> Settings:
+    try:
+        return recorded_settings(json.loads(database.meta("settings") or "{}"))
+    except ValidationError:
+        wrote = json.loads(database.meta("versions") or "{}").get("phaseloop", "another version")
+        raise UserError(
+            f"{database.path} holds settings that this version does not know (phaseloop {wrote} wrote them); "
+            "use that version, or another folder"
+        ) from None
+
+
 def _continue(database: Database, settings: Settings, accept_changes: bool) -> None:
-    before = as_begun(json.loads(database.meta("settings") or "{}"))
+    before = _recorded(database).plain()
     changed = changed_settings(before, settings.plain())
     begun = database.query("SELECT 1 FROM rankings UNION ALL SELECT 1 FROM calculations LIMIT 1")
     if changed and begun and not accept_changes:

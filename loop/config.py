@@ -261,17 +261,24 @@ class Settings(_Section):
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
-def as_begun(recorded: dict[str, Any]) -> dict[str, Any]:
-    """Recorded settings, with what an earlier version did where it had no key: the lowest went on, all at once."""
-    ladder = recorded.get("ladder", {"batch": None})
-    return recorded if "batch" in ladder else {**recorded, "ladder": {**ladder, "batch": None}}
+def recorded_settings(recorded: dict[str, Any]) -> Settings:
+    """Settings that a campaign was begun with, by this version or an earlier one, which lacked some of the keys.
+
+    Such a key has its default, unless an earlier version did something else: on a ladder the lowest went on, all at
+    once.
+
+    Raises:
+        ValidationError: If this version does not know them.
+    """
+    if len(recorded.get("levels", ())) > 1:
+        recorded = {**recorded, "ladder": {"batch": None, **recorded.get("ladder", {})}}
+    return Settings.model_validate(recorded)
 
 
 def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Names of the settings that differ and would change results, such as ``probes.max_atoms``."""
     # The known fields may have moved to another file: what counts is their hash, which is checked when they are read.
-    idle = set() if any(len(values.get("levels", ())) > 1 for values in (old, new)) else {"ladder"}
-    relevant = sorted((old.keys() | new.keys()) - {*WITHOUT_EFFECT_ON_RESULTS, "known"} - idle)
+    relevant = sorted((old.keys() | new.keys()) - {*WITHOUT_EFFECT_ON_RESULTS, "known"})
     changed = []
     for key in relevant:
         before, after = old.get(key), new.get(key)

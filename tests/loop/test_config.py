@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from loop.config import Settings, changed_settings
+from loop.config import Settings, changed_settings, recorded_settings
 from loop.errors import UserError
 from loop.settings_file import commented_yaml, load_settings
 
@@ -91,9 +91,9 @@ def test_only_settings_that_change_results_count_as_changes():
     assert old.hash() != new.hash()
 
 
-def test_a_ladder_of_one_level_has_no_effect_on_results():
-    old, new = Settings(), Settings.model_validate({"ladder": {"batch": 3}})
-    assert changed_settings(old.plain(), new.plain()) == []
-    two = {"levels": ["chgnet", "chgnet-r2scan"]}
-    old, new = (Settings.model_validate({**two, "ladder": {"batch": n}}) for n in (2, 3))
-    assert changed_settings(old.plain(), new.plain()) == ["ladder.batch"]
+def test_keys_that_an_earlier_version_lacked_are_no_changes():
+    recorded = Settings(seed=3).plain()
+    del recorded["competing"]["formulas"], recorded["ladder"]["batch"]
+    assert recorded_settings(recorded) == Settings(seed=3)
+    ladder = {**recorded, "levels": ["chgnet", "chgnet-r2scan"]}
+    assert recorded_settings(ladder).ladder.batch is None  # the lowest went on, all at once
