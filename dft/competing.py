@@ -16,10 +16,6 @@ from dft.probes.elements import element_structures, is_element
 #: What the structures of competing phases rest on, for reports.
 OFFLINE_SOURCE = "known formulas, structures by prototype search (AFLOW) and ordered lattices; elements in known types"
 
-#: Compounds that the bundled formulas of 2017 lack and that decide about a field: references of the published hull of
-#: Li-Sn-S-Cl (doi 10.1038/s41467-021-25343-7).
-FURTHER_FORMULAS = ("Li2SnS3", "Li4SnS4", "Li2SnCl6")
-
 #: Of a compound's structures: single points on the small cells of prototypes are cheap and the ionic energy ranks
 #: layered types badly, so that most are prototypes; the rest are ordered lattices.
 SHARE_OF_PROTOTYPES = 0.6

@@ -124,7 +124,7 @@ def matching_entries(path: Path, level: FirstPrinciplesLevel) -> list[ComputedSt
     answer = json.loads(path.read_text())
     if answer["thermo_type"] != THERMO_TYPE:
         raise ValueError(f"{path.name} holds energies of thermo type {answer['thermo_type']}, not {THERMO_TYPE}")
-    from dft.vasp import VaspSettings  # atomate2's input sets take half a second to import
+    from dft.vasp import VaspSettings  # takes 0.4 s to import
 
     if level.name != "vasp" or level.settings != VaspSettings():
         raise ValueError(

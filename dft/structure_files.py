@@ -97,7 +97,7 @@ def _parse(file: Path) -> Structure:
 
 
 def _ordered(structure: Structure) -> Structure:
-    from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation  # takes 0.3 s
+    from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation  # 0.2 s
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

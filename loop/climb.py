@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from dft.execute import read_output
+from dft.flows import read_output
 from dft.probes import ProbeStructure
 from dft.section import in_section
 from dft.structure_files import smallest_cell

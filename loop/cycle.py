@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +54,7 @@ class Cycle:
         self.show(Event("cycle", cycle=self.number))
         self.rank()
         proposed = [self._exploration(phase_field) for phase_field in self.propose()]
-        for exploration, following in pairwise([*proposed, self._likely_next()]):
-            assert exploration is not None
+        for exploration, following in zip(proposed, [*proposed[1:], self._likely_next()], strict=True):
             self.executor.foresee(following.foreseen() if following else [])
             exploration.run()
         self.campaign.complete_cycle(self.number)

@@ -13,9 +13,7 @@ from typing import Any
 
 from pymatgen.core import Composition
 
-from dft.competing import FURTHER_FORMULAS, OFFLINE_SOURCE, with_further, without_ternary
 from dft.compositions import neutral_compositions
-from dft.databases import KnownPhases, from_folder, from_materials_project
 from dft.execute import Executor, Outcome, Task
 from dft.probes import ProbeSettings, ProbeStructure
 from dft.section import in_section
@@ -23,8 +21,9 @@ from dft.workflows import structure_hash
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.climb import Climb, Step
+from loop.competing_phases import CompetingPhases
 from loop.composition_choice import CompositionChoice
-from loop.errors import RunError, UserError
+from loop.errors import RunError
 from loop.feedback import judge
 from loop.field_hull import FieldHull
 from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words
@@ -34,7 +33,6 @@ from loop.records import CalculationRecord, Role
 from loop.report.live import Event
 from loop.tasks import build, expected_cost, flow_task, structures_of
 from vae import PhaseField
-from vae.datasets import known_formulas
 
 logger = logging.getLogger("loop")
 
@@ -133,8 +131,8 @@ class Exploration:
     def plan(self, batch: dict[str, str]) -> None:
         """Build the structures of a batch, with the competing phases if it is the first, and record what to compute."""
         first = not self._records("competing")
-        given = self.known_phases.structures if first else {}
-        tasks = [self._build_task("competing", formula) for formula in self._searched_formulas()] if first else []
+        given = self.phases.known.structures if first else {}
+        tasks = [self._build_task("competing", formula) for formula in self.phases.searched] if first else []
         tasks += [self._build_task("probe", formula) for formula in batch]
         text = f"building structures for {len(tasks)} compositions"
         self.show(Event("stage", phase_field=self.name, text=text))
@@ -148,30 +146,12 @@ class Exploration:
         """What is built for this field in any case: the structures of the competing phases that are searched for."""
         if self.campaign.settings.competing.source != "offline" or self._records("competing"):
             return []
-        return [self._build_task("competing", formula) for formula in self._searched_formulas()]
+        return [self._build_task("competing", formula) for formula in self.phases.searched]
 
     @cached_property
-    def known_phases(self) -> KnownPhases:
-        """Competing phases whose structures are known; none of them for an offline search."""
-        settings = self.campaign.settings.competing
-        elements = self.phase_field.elements
-        try:
-            if settings.source == "offline":
-                return KnownPhases({}, {}, OFFLINE_SOURCE)
-            if settings.source == "materials_project":
-                return from_materials_project(elements, self.campaign.folder / "materials_project", settings.window)
-            return from_folder(settings.source, elements)
-        except (ValueError, OSError) as error:
-            raise UserError(f"competing.source: {error}") from None
-
-    def _searched_formulas(self) -> list[str]:
-        """Elements and the user's formulas without a known structure; offline every known formula."""
-        elements = self.phase_field.elements
-        known = self.known_phases
-        own = self.campaign.settings.competing.formulas
-        listed, further = ((), own) if known.structures else (known_formulas(elements), (*FURTHER_FORMULAS, *own))
-        searched = with_further(listed, further, elements)
-        return [*known.lacking(elements), *(f for f in searched if f not in known.structures)]
+    def phases(self) -> CompetingPhases:
+        """Which competing phases the field has."""
+        return CompetingPhases(self.campaign, self.phase_field.elements)
 
     def _given(self, formula: str, structures: Sequence[ProbeStructure]) -> Calculation:
         identity = structure_hash(structures, self.screening.identity, self.screening.maker.funnel)
@@ -263,15 +243,6 @@ class Exploration:
 
     # verdict ---------------------------------------------------------------------------------------------------------
 
-    def _source(self) -> str:
-        known, told = self.known_phases, ""
-        if known.set_aside:
-            told += f"; set aside: {', '.join(known.set_aside)}"
-        bare = () if known.structures else without_ternary(self.phase_field.elements, self._searched_formulas())
-        if bare:
-            told += f"; no ternary of {', '.join(bare)} is known to the list, so that none is on the hull"
-        return known.source + told
-
     def judge(self) -> None:
         """Put the field on the hull of the highest level that it has reached, and record the verdict."""
         rung = [rung for rung in self.rungs if rung.number == 0 or self._records("probe", rung)][-1]
@@ -294,7 +265,7 @@ class Exploration:
             )
         if self.stopped:
             reason += f". Stopped: {self.stopped}"
-        source = self._source() + phases_in_words(self.rungs, rung, self.campaign.settings.ladder.window)
+        source = self.phases.source + phases_in_words(self.rungs, rung, self.campaign.settings.ladder.window)
         self.campaign.record_verdict(
             {
                 "phase_field": self.name,

@@ -10,7 +10,8 @@ from pymatgen.core import Composition, Structure
 
 from dft.competing import build_competing
 from dft.compositions import require_neutral
-from dft.execute import FlowTask, run_flow
+from dft.execute import FlowTask
+from dft.flows import run_flow
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.probes.base import packed
 from loop.calculation_log import Calculation

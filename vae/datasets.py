@@ -80,14 +80,14 @@ def known_formulas(elements: Collection[str]) -> list[str]:
     Returns:
         Reduced formulas, binaries first, then by chemical system and formula.
     """
-    wanted = set(elements)
-    systems = [system for system in _formulas_by_system() if wanted.issuperset(system.split("-"))]
+    wanted, reported = set(elements), _reported_by_system()
+    systems = [system for system in reported if wanted.issuperset(system.split("-"))]
     systems.sort(key=lambda system: (system.count("-"), system))
-    return [formula for system in systems for formula in _formulas_by_system()[system]]
+    return [formula for system in systems for formula in reported[system]]
 
 
 def bundled_formulas() -> list[str]:
-    """All bundled binary and ternary formulas."""
+    """All binary and ternary formulas of the bundled list, which is what rankers learn from."""
     return [formula for formulas in _formulas_by_system().values() for formula in formulas]
 
 
@@ -190,7 +190,18 @@ def _duplicates(fields: Iterable[PhaseField]) -> dict[str, int]:
 
 @cache
 def _formulas_by_system() -> dict[str, tuple[str, ...]]:
-    table = pd.read_csv(_data("known_formulas.csv.gz"), keep_default_na=False)
+    return _by_system(pd.read_csv(_data("known_formulas.csv.gz"), keep_default_na=False))
+
+
+@cache
+def _reported_by_system() -> dict[str, tuple[str, ...]]:
+    """The same, with compounds that the list of 2017 lacks and that decide about a field, each with its source."""
+    further = _by_system(pd.read_csv(_data("further_formulas.csv"), keep_default_na=False))
+    bundled = _formulas_by_system()
+    return {**bundled, **{system: (*bundled.get(system, ()), *rows) for system, rows in further.items()}}
+
+
+def _by_system(table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     return {str(system): tuple(rows) for system, rows in table.groupby("chemical_system")["formula"]}
 
 

@@ -14,7 +14,8 @@ from dft.cluster.connections import Cluster
 from dft.cluster.healing import BLAMELESS, HealSettings, describe, find_lost, retry, told
 from dft.cluster.overview import defuse
 from dft.cluster.submission import Submitted, Tag, batch_of, insert, repair, submitted, workflow_of
-from dft.execute import FlowTask, LocalExecutor, Outcome, Task, read_output
+from dft.execute import FlowTask, LocalExecutor, Outcome, Task
+from dft.flows import read_output
 
 #: Calculations per request to a database: few enough for a message of 48 MB with fifty structures each.
 CHUNK = 50

@@ -8,8 +8,9 @@ from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedEntry
 
 from dft.cp2k import missing, prepare_basis_sets
-from dft.execute import LocalExecutor, Task, run_flow
+from dft.execute import LocalExecutor, Task
 from dft.first_principles import FirstPrinciplesMaker, engine_settings, first_principles_level
+from dft.flows import run_flow
 from dft.hull import LEVEL_KEY
 from dft.probes import ProbeStructure
 from dft.section import section_points

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from jobflow import Flow, Maker, job
 
-from dft.execute import LocalExecutor, Task, read_output, run_flow
+from dft.execute import LocalExecutor, Task
+from dft.flows import read_output, run_flow
 
 
 def double(x):

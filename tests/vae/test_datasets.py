@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from vae.datasets import KnownFields, field_from_formula, known_formulas, known_phase_fields, read_phase_fields
+from vae.datasets import (
+    KnownFields,
+    bundled_formulas,
+    field_from_formula,
+    known_formulas,
+    known_phase_fields,
+    read_phase_fields,
+)
 from vae.phase_fields import ANIONS, PhaseField
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "derive_known_phase_fields.py"
@@ -65,6 +72,9 @@ def test_a_formula_that_is_none_is_named():
 def test_known_formulas_of_a_field_are_its_binaries_and_ternaries():
     formulas = known_formulas(["Li", "Sn", "S", "Cl"])
     assert {"LiCl", "Li2S", "SnS2", "SnCl2", "SnCl4"} <= set(formulas)
+    assert {"Li2SnS3", "Li4SnS4", "Li2SnCl6"} <= set(formulas)  # which the bundled list lacks, and rankers do not know
+    assert "Li2SnS3" not in bundled_formulas()
+    assert len(formulas) == len(set(formulas))
     assert known_formulas(["Li"]) == []
 
 
