@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SAMPLE_INTERVAL = 10.0  # s; workers grow in their first half minute and then stay as they are
+SAMPLE_INTERVAL = 4.0  # s
 
 
 def main() -> None:

@@ -19,8 +19,7 @@ class LadderSettings(BaseModel):
     batch: int | None = Field(
         2,
         ge=1,
-        description="of these, how many at a time, by `probes.strategy: hull` in view of what is known by then; null: "
-        "the lowest, all at once, as with any other strategy",
+        description="of these, how many at a time, chosen by `hull` as results come in; null: the lowest, all at once",
     )
     window: float = Field(
         0.05, gt=0, description="eV/atom above a level's hull; what lies beyond, competing phases too, goes no further"

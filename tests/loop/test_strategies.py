@@ -9,7 +9,7 @@ from pymatgen.entries.computed_entries import ComputedEntry
 from loop.field_model import FieldModel
 from loop.field_space import FieldSpace
 from loop.hull_strategy import HullSettings
-from loop.strategies import STRATEGIES, Knowledge, choose
+from loop.strategies import STRATEGIES, WITH_PRIOR, Knowledge, choose
 from loop.surrogate import WITH_CHEAPER
 from vae import PhaseField
 
@@ -108,14 +108,21 @@ def cheaper_level():
     return {c.reduced_formula: 0.75 * salts.above_competing(c) - 0.02 for c in CANDIDATES}
 
 
-def test_a_cheaper_level_keeps_the_invariances():
-    chosen = formulas("hull", known(cheaper=cheaper_level()))
+@pytest.mark.parametrize("strategy", WITH_PRIOR)
+def test_a_cheaper_level_keeps_the_invariances(strategy):
+    chosen = formulas(strategy, known(cheaper=cheaper_level()))
     references = {"Li": -1.9, "Sn": -3.8, "S": -4.1, "Cl": -1.8}
-    assert formulas("hull", known(references=references, cheaper=cheaper_level())) == chosen
-    assert formulas("hull", known(cheaper=cheaper_level()), [c * 2 for c in CANDIDATES[::-1]]) == chosen
+    assert formulas(strategy, known(references=references, cheaper=cheaper_level())) == chosen
+    assert formulas(strategy, known(cheaper=cheaper_level()), [c * 2 for c in CANDIDATES[::-1]]) == chosen
     space = FieldSpace(PhaseField.parse("Cl-S-Sn-Li"), tuple(reversed(salts.competing())))
     turned = Knowledge(space, known().computed, cheaper=dict(reversed(cheaper_level().items())))
-    assert formulas("hull", turned) == chosen
+    assert formulas(strategy, turned) == chosen
+
+
+def test_lowest_keeps_the_order_of_the_cheaper_level_whatever_is_known():
+    cheaper, computed = cheaper_level(), known().computed
+    left = sorted(cheaper.keys() - computed.keys(), key=cheaper.__getitem__)
+    assert formulas("lowest", known(cheaper=cheaper), n=5) == left[:5]
 
 
 def test_a_cheaper_level_is_corrected_where_it_is_wrong_and_not_beside_the_competing_phases():
