@@ -62,7 +62,7 @@ def _first_problem(error: ValidationError) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "settings"
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key!r}, choose from {_keys_beside(problem['loc'])}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")  # as YAML calls it
     found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
     return f"{key}: {message}{found}"
 

@@ -52,6 +52,7 @@ def test_every_configuration_that_is_shipped_can_be_read(repository):
         ),
         ("ladder: {batch: 0}", r"ladder.batch: Input should be greater than or equal to 1 \(found 0\)"),
         ("competing: {formulas: [Li2SnS3, table salt]}", "competing.formulas: 'table salt' is no formula"),
+        ("competing: {formulas: Li2S}", r"competing.formulas: Input should be a list \(found 'Li2S'\)"),
         ("seed: -1", r"seed: Input should be greater than or equal to 0 \(found -1\)"),
         ("verdicts: {filtered_above: 0.01}", r"filtered_above \(0.01 eV/atom\) must be larger than stable_below"),
         ("a: [", r"is no valid YAML \(line 1\)"),
