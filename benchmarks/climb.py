@@ -1,6 +1,7 @@
 """What a number of dear calculations finds: the lowest of a cheaper level, or the `hull` strategy with it as a prior.
 
     python benchmarks/climb.py [--synthetic 24] [--table e_above_hull.csv.gz] [--json out.json]
+    python benchmarks/climb.py --synthetic 0 --energies li_sn_s_cl_dft.csv --prior benchmarks/li_sn_s_cl_screening.csv
 
 Each field has 165 compositions or fewer, some of them within 10 meV/atom of the hull at the dear level, all of them
 known at the cheaper one. The cheaper level is made up: 0.7 to 1.1 times the dear energies, a shift of -20 ± 30
@@ -27,7 +28,8 @@ from scipy.spatial.distance import cdist
 
 from dft.compositions import neutral_compositions
 from loop.field_space import FieldSpace
-from loop.simulate import Puzzle, replay
+from loop.report.energies import read_energies
+from loop.simulate import Puzzle, read_cheaper, replay
 from vae import ANIONS, PhaseField
 
 #: Fields of the made-up energies, with their salts and the formation energies of these, eV/atom, round numbers.
@@ -50,11 +52,16 @@ def main() -> None:
     parser.add_argument("--synthetic", type=int, default=24)
     parser.add_argument("--table", type=Path, help="formulas and energies above hull of the Materials Project")
     parser.add_argument("--fields", type=int, default=10, help="of this table, the densest")
+    parser.add_argument("--energies", type=Path, help="total energies of a field at the dear level")
+    parser.add_argument("--field", default="Li-Sn-S-Cl", help="of --energies")
+    parser.add_argument("--prior", type=Path, help="energies above hull of this field at the cheaper level")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     groups = {"synthetic": synthetic(arguments.synthetic)}
     if arguments.table:
         groups["Materials Project"] = published(arguments.table, arguments.fields)
+    if arguments.energies:
+        groups["real levels"] = real(arguments.energies, PhaseField.parse(arguments.field), arguments.prior)
     rows = [row for group, fields in groups.items() for row in replayed(group, fields)]
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
@@ -76,7 +83,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     for (group, way), mine in rows.groupby(["group", "way"], sort=False):
         gain = mine.set_index(["group", "field"])[list(SPENT)] - base.loc[[group], list(SPENT)]
         means = {"group": group, "way": way, "fields": len(mine), "of": mine["of"].mean(), **mine[list(SPENT)].mean()}
-        errors = {f"gain {n}": f"{gain[n].mean():+.2f} ± {gain[n].std() / len(gain) ** 0.5:.2f}" for n in SPENT}
+        errors = {f"gain {n}": f"{gain[n].mean():+.2f} ± {gain[n].sem():.2f}" for n in SPENT}
         parts.append({**means, **errors})
     return pd.DataFrame(parts)
 
@@ -130,6 +137,14 @@ def published(table: Path, n: int) -> Iterator[tuple[Puzzle, Level]]:
         probes = [ComputedEntry(c, (e + h) * c.num_atoms) for c, e, h in zip(chosen, above, hull, strict=True)]
         puzzle = Puzzle.of(probes, competing, field, WITHIN)
         yield puzzle, made_up(space, chosen, above, np.random.default_rng(number))
+
+
+def real(energies: Path, field: PhaseField, prior: Path) -> Iterator[tuple[Puzzle, Level]]:
+    """One field, both levels from tables."""
+    notes: list[str] = []
+    table = read_energies(energies, field, notes)
+    probes = [entry for entry, is_probe in zip(table.entries, table.is_probe, strict=True) if is_probe]
+    yield Puzzle.of(probes, table.competing, field, WITHIN), read_cheaper(prior, field, notes)
 
 
 def entry(composition: Composition, above: float) -> ComputedEntry:

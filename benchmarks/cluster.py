@@ -4,7 +4,7 @@
     python benchmarks/cluster.py --calculations 10000 --workers 0
 
 With no workers a script answers in their place: it writes one and the same output for whatever is READY. The driver's
-work is the same.
+work is the same. Every field has a batch of 100 calculations, so that 10,000 are a hundred fields.
 
 The database is the one of the tests, PHASELOOP_TEST_MONGOECO names a Python that has mongoeco[wire], but with its
 documents in memory: on SQLite, as the tests have it, it reads whole collections where MongoDB has an index. In memory
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -25,14 +26,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from vae import PhaseField
+
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the database and the workers are those of the tests
 
-FIELD = "Li-Sn-S-Cl"
-BATCH = 100  # calculations of one field that are on the LaunchPad together
+BATCH = 100  # calculations of one field, on the LaunchPad together
 
 SETTINGS = {
     "name": "benchmark",
@@ -55,6 +58,17 @@ def structures(n: int) -> list[dict[str, Any]]:
         moved = Structure(Lattice.cubic(5.2), ["Li"] * 4 + ["Cl"] * 4, sites + rng.normal(0, 0.005, sites.shape))
         made.append(ProbeStructure(moved, "rock salt").as_dict())
     return made
+
+
+def fields(n: int) -> list[PhaseField]:
+    """As many phase fields with lithium and chlorine."""
+    from pymatgen.core import Element
+
+    from vae import PhaseField
+
+    metals = [element.symbol for element in Element if element.is_transition_metal]
+    every = [PhaseField.parse(f"Li-{metal}-{anion}-Cl") for anion in ("O", "S", "Se", "Te") for metal in metals]
+    return every[:n]
 
 
 def resident() -> float:
@@ -107,8 +121,8 @@ def run(site: Any, n: int, workers: int, say: Callable[[str], None]) -> dict[str
     from loop.config import Settings
     from loop.executors import connected, open_executor, tag_of
     from loop.exploration import Exploration
+    from loop.ladder import ladder
     from loop.tasks import structures_of
-    from vae import PhaseField
 
     for number in range(workers):
         site.worker(f"worker-{number}")
@@ -118,19 +132,20 @@ def run(site: Any, n: int, workers: int, say: Callable[[str], None]) -> dict[str
     with Campaign.drive(folder, Settings.model_validate(SETTINGS)) as campaign:
         campaign.begin_cycle(1)
         with open_executor(campaign, lambda event: None) as executor:
-            exploration = Exploration(campaign, 1, PhaseField.parse(FIELD), executor, lambda event: None)
-            maker = exploration.screening.maker
+            places = fields(math.ceil(n / BATCH))
+            maker = ladder(campaign)[0].maker
             if not workers:
                 example = maker.make.original(maker, structures_of(structures(1)))
                 output = json.loads(json.dumps(example, default=float))
                 executor.inner.sleep = lambda seconds: others.append(answer(executor.inner.cluster, output))
             probes = structures(BATCH)  # imports and caches are not a calculation's
             before, cpu, wall, start = resident(), 0.0, 0.0, time.perf_counter()
-            for first in range(0, n, BATCH):
+            for first, place in zip(range(0, n, BATCH), places, strict=True):
                 probes = structures(min(BATCH, n - first)) if first else probes
                 for position, probe in enumerate(probes):
                     probe["generator"] = f"rock salt {first + position}"
                 began = time.process_time()
+                exploration = Exploration(campaign, 1, place, executor, lambda event: None)
                 planned = [
                     Calculation(
                         structure_hash(structures_of([probe]), exploration.screening.identity, maker.funnel),
@@ -138,7 +153,7 @@ def run(site: Any, n: int, workers: int, say: Callable[[str], None]) -> dict[str
                     )
                     for position, probe in enumerate(probes)
                 ]  # fmt: skip
-                campaign.calculations.plan(FIELD, 1, exploration.screening.identity, planned, {})
+                campaign.calculations.plan(str(place), 1, exploration.screening.identity, planned, {})
                 exploration.compute()
                 cpu += time.process_time() - began - sum(others)
                 others.clear()
