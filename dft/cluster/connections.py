@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from dft.cluster import FACTS
+from dft.cluster.queues import queue_here
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -45,7 +46,8 @@ class Cluster:
         secrets: Passwords; no text that leaves this object may hold one.
         say: Told what a person should know.
         patience: Seconds that a database may be away.
-        queue: Kind of the queue that ``my_qadapter.yaml`` submits to, SLURM, PBS or SGE; empty if there is none.
+        queue: Kind of the queue that ``my_qadapter.yaml`` submits to, SLURM, PBS or SGE, or whose commands are on this
+            host; empty if there is none.
     """
 
     launchpad: LaunchPad
@@ -153,7 +155,7 @@ def _queue() -> str:
     from fireworks import fw_config
 
     path = Path(fw_config.QUEUEADAPTER_LOC or "")
-    return str(_read(path).get("_fw_q_type") or "") if path.is_file() else ""
+    return (str(_read(path).get("_fw_q_type") or "") if path.is_file() else "") or queue_here()
 
 
 def _launchpad(settings: dict[str, Any]) -> LaunchPad:

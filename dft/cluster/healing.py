@@ -190,20 +190,23 @@ def lost_among(
     last = {d["fw_id"]: d["launches"][-1] if d["launches"] else -1 for d in running}
     launches = cluster.find("launches", {"launch_id": {"$in": list(last.values())}})
     by_id = {launch["launch_id"]: launch for launch in launches}
-    jobs = jobs_there() if any((launch.get("phaseloop") or {}).get("queue_job") for launch in launches) else None
+    in_queue = any((launch.get("phaseloop") or {}).get("queue_job") for launch in launches)
+    jobs = jobs_there(cluster.queue) if in_queue else None
     found = {
-        fw_id: (by_id.get(launch), why_lost(by_id.get(launch), lost_after, jobs)) for fw_id, launch in last.items()
+        fw_id: (by_id.get(launch), why_lost(by_id.get(launch), lost_after, cluster.queue, jobs))
+        for fw_id, launch in last.items()
     }
     return {fw_id: (launch, reason) for fw_id, (launch, reason) in found.items() if reason}
 
 
-def why_lost(launch: dict[str, Any] | None, lost_after: float, jobs: set[str] | None = None) -> str:
+def why_lost(launch: dict[str, Any] | None, lost_after: float, queue: str = "", jobs: set[str] | None = None) -> str:
     """Why a run that the LaunchPad calls running is none; empty if it may be one.
 
     Args:
         launch: The document of its last launch.
         lost_after: Seconds without a sign of life after which it counts as lost.
-        jobs: Those that the queue knows; none if no queue is here.
+        queue: Kind of the queue, see `dft.cluster.queues`.
+        jobs: Those that it knows; none if it does not answer here.
     """
     if launch is None:
         return "lost: the LaunchPad has no launch of it"
@@ -212,9 +215,9 @@ def why_lost(launch: dict[str, Any] | None, lost_after: float, jobs: set[str] | 
     process = launch.get("phaseloop") or {}
     if process.get("host") == socket.gethostname() and process.get("started"):
         if start_of(process["pid"]) != process["started"]:
-            over = why_over(process["queue_job"]) if process.get("queue_job") else ""
+            over = why_over(queue, process["queue_job"]) if process.get("queue_job") else ""
             return f"lost: {over or 'its worker process was killed'}"
-    elif _may_be_over(process.get("queue_job"), jobs) and (over := why_over(process["queue_job"])):
+    elif _may_be_over(process.get("queue_job"), jobs) and (over := why_over(queue, process["queue_job"])):
         return f"lost: {over}"
     silent = time.time() - last_sign(launch)
     return f"lost: no sign of life for {silent / 3600:.1f} h" if silent > lost_after else ""

@@ -153,7 +153,7 @@ def _unqueue(cluster: Cluster, document: dict[str, Any]) -> None:
                             "state_history")  # fmt: skip
     for launch in launches:
         for job in {str(entry.get("reservation_id") or "") for entry in launch["state_history"]} - {""}:
-            end_job(job)
+            end_job(cluster.queue, job)
         cluster.patiently(partial(cluster.launchpad.cancel_reservation, launch["launch_id"]))
 
 
@@ -166,7 +166,7 @@ def _end_run(cluster: Cluster, campaign: str, document: dict[str, Any]) -> bool:
     if not process or _serves_others(cluster, campaign, process):
         return False
     if process.get("queue_job"):
-        ended = end_job(process["queue_job"])
+        ended = end_job(cluster.queue, process["queue_job"])
     else:
         ended = is_this_host(process["host"]) and start_of(process["pid"]) == process["started"]
         if ended:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.mongo import VARIABLE, MongoServer, mongo_python
+from tests.cluster.sge import SGE, missing_for_sge
 from tests.cluster.slurm import Slurm, missing_for_slurm
 
 
@@ -61,3 +62,27 @@ def slurm(slurm_node: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]
         yield slurm_node
     finally:
         slurm_node.cancel_all()
+
+
+@pytest.fixture(scope="session")
+def sge_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SGE]:
+    """One SGE for all tests: it takes seconds to start."""
+    if missing := missing_for_sge():
+        pytest.skip(f"no SGE: {missing}")
+    sge = SGE(tmp_path_factory.mktemp("sge"))
+    try:
+        sge.start()
+        yield sge
+    finally:
+        sge.stop()
+
+
+@pytest.fixture
+def sge(sge_node: SGE, monkeypatch: pytest.MonkeyPatch) -> Iterator[SGE]:
+    """An empty queue, found by qsub and qlaunch through the environment, and emptied afterwards."""
+    for key, value in sge_node.environment.items():
+        monkeypatch.setenv(key, value)
+    try:
+        yield sge_node
+    finally:
+        sge_node.cancel_all()

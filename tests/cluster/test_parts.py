@@ -167,8 +167,8 @@ def slurm_that_says(tmp_path, monkeypatch):
 )
 def test_the_queue_says_why_a_job_is_over(slurm_that_says, answer, reason):
     slurm_that_says(answer)
-    assert why_over("7") == reason
-    assert jobs_there() == {"7", "8"}
+    assert why_over("SLURM", "7") == reason
+    assert jobs_there("SLURM") == {"7", "8"}
 
 
 def test_what_no_document_holds_stays_on_disk(tmp_path):
