@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Maker
-
 if TYPE_CHECKING:
+    from jobflow import Maker
+
     from dft.first_principles import FirstPrinciplesLevel
 
 

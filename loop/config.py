@@ -173,10 +173,11 @@ class Competing(_Section):
     @field_validator("formulas")
     @classmethod
     def _are_formulas(cls, formulas: tuple[str, ...]) -> tuple[str, ...]:
-        from dft.competing import parse_formula  # takes pymatgen's time to load, which most commands need not spend
+        if formulas:
+            from dft.competing import parse_formula  # takes a quarter of a second to load
 
-        for formula in formulas:
-            parse_formula(formula)
+            for formula in formulas:
+                parse_formula(formula)
         return formulas
 
 

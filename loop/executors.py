@@ -88,12 +88,13 @@ class ClusterExecutor:
         return "the cluster takes the next step" if self.inner.last else "run again to collect them and go on"
 
 
-def connected(say: Say, patience: float | None = None) -> Cluster:
+def connected(say: Say, patience: float | None = None, with_store: bool = True) -> Cluster:
     """The LaunchPad and JobStore of this machine's configuration.
 
     Args:
         say: Told what a person should know.
         patience: Seconds for which a database may be away; none for what a driver bears.
+        with_store: Without, the LaunchPad alone.
 
     Raises:
         UserError: If one cannot be used.
@@ -101,7 +102,7 @@ def connected(say: Say, patience: float | None = None) -> Cluster:
     from dft.cluster.connections import connect
 
     try:
-        cluster = connect(say)
+        cluster = connect(say, with_store)
         cluster.patience = cluster.patience if patience is None else patience
         return cluster
     except (ValueError, OSError) as error:
@@ -110,10 +111,12 @@ def connected(say: Say, patience: float | None = None) -> Cluster:
 
 def tag_of(campaign: Campaign) -> Tag | None:
     """What marks the campaign's Fireworks; none if it never had any."""
+    identity = campaign.database.meta("campaign_id")
+    if not identity:
+        return None
     from dft.cluster.submission import Tag
 
-    identity = campaign.database.meta("campaign_id")
-    return Tag(identity, campaign.settings.name) if identity else None
+    return Tag(identity, campaign.settings.name)
 
 
 def heal_settings(execution: Execution) -> HealSettings:

@@ -75,13 +75,15 @@ def on_launchpad(campaign: Campaign) -> dict[str, Any] | None:
     """What the LaunchPad knows of a campaign; none if it has nothing there, a key `problem` if it cannot be asked."""
     from loop.executors import connected, heal_settings, tag_of
 
-    tag, settings = tag_of(campaign), heal_settings(campaign.settings.execution)
+    tag = tag_of(campaign)
     if tag is None:
         return None
+    settings = heal_settings(campaign.settings.execution)
     from dft.cluster.overview import overview
 
     try:
-        return overview(connected(lambda text: None, patience=10.0), tag.campaign, settings.lost_after)
+        launchpad = connected(lambda text: None, patience=10.0, with_store=False)
+        return overview(launchpad, tag.campaign, settings.lost_after)
     except (UserError, ConnectionError) as error:
         return {"problem": str(error)}
 

@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from vae.datasets import known_systems
 from vae.phase_fields import PhaseField
@@ -178,6 +177,8 @@ def _nearest(
 
     A candidate that is itself known is not its own neighbour, so that its novelty is that of the others.
     """
+    from scipy.spatial import cKDTree  # takes a fifth of a second to import, and most commands rank nothing
+
     n_neighbours = min(N_NEAREST + 1, len(known))
     distances, indices = cKDTree(there).query(here, k=list(range(1, n_neighbours + 1)))
     names: list[list[str]] = []

@@ -42,7 +42,7 @@ class Cluster:
 
     Attributes:
         launchpad: FireWorks' LaunchPad.
-        store: jobflow's JobStore, the same that the workers write to.
+        job_store: jobflow's JobStore, the same that the workers write to; none for a look at the LaunchPad alone.
         secrets: Passwords; no text that leaves this object may hold one.
         say: Told what a person should know.
         patience: Seconds that a database may be away.
@@ -51,11 +51,22 @@ class Cluster:
     """
 
     launchpad: LaunchPad
-    store: JobStore
+    job_store: JobStore | None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     say: Callable[[str], None] = logger.warning
     patience: float = PATIENCE
     queue: str = ""
+
+    @property
+    def store(self) -> JobStore:
+        """The JobStore.
+
+        Raises:
+            ValueError: If this is a look at the LaunchPad alone.
+        """
+        if self.job_store is None:
+            raise ValueError("the JobStore is not open: only the LaunchPad was asked for")
+        return self.job_store
 
     def patiently(self, call: Callable[[], T]) -> T:
         """The result of a call to a database, repeated while the database is away.
@@ -116,8 +127,13 @@ class Redaction(logging.Filter):
         return True
 
 
-def connect(say: Callable[[str], None] = logger.warning) -> Cluster:
+def connect(say: Callable[[str], None] = logger.warning, with_store: bool = True) -> Cluster:
     """Open the LaunchPad and the JobStore that FireWorks and jobflow are configured for.
+
+    Args:
+        say: Told what a person should know.
+        with_store: Without, only the LaunchPad is opened, and nothing made ready for a driver: jobflow need not be
+            imported.
 
     Raises:
         ValueError: If one is not configured, cannot be shared or reached, or its password is not kept to its owner.
@@ -132,18 +148,21 @@ def connect(say: Callable[[str], None] = logger.warning) -> Cluster:
             "(`loop init --cluster slurm` writes both)"
         )
     launchpad_settings = _read(launchpad_file)
-    store_file, store = _job_store()
-    secrets = {*_secrets(launchpad_settings), *(_secrets(_read(store_file)) if store_file.is_file() else ())}
+    secrets, store = {*_secrets(launchpad_settings)}, None
+    if with_store:
+        store_file, store = _job_store()
+        secrets |= {*_secrets(_read(store_file))} if store_file.is_file() else set()
     cluster = Cluster(_launchpad(launchpad_settings), store, tuple(secrets), say, queue=_queue())
     logging_filter = Redaction(cluster)
     for handler in logging.getLogger("loop").handlers:
         handler.addFilter(logging_filter)
     try:
         cluster.launchpad.connection.admin.command("ping")
-        store.connect()
         if cluster.launchpad.fw_id_assigner.find_one() is None:
             raise ValueError(f"the LaunchPad of {launchpad_file} was never prepared: `lpad reset`, once")
-        _index(cluster)
+        if store is not None:
+            store.connect()
+            _index(cluster)
     except PyMongoError as error:
         where = f"{cluster.launchpad.host} (in {launchpad_file})"
         reason = cluster.redact(str(error)).split(", Timeout:")[0][:200]
