@@ -15,8 +15,8 @@ from loop.errors import UserError
 from vae.datasets import known_formulas, reported_formulas
 from vae.profiles import count_atoms
 
-#: What is added of a subfield of which nothing is known and nothing can be guessed either.
-ALIKE = ", nor enough alike"
+#: What is added of subfields of which nothing is known, where analogies were looked for.
+NO_ANALOGY = ", and none follows by analogy"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class CompetingPhases:
         if named := ["-".join(three) for three in combinations(self.elements, 3) if frozenset(three) in guessed]:
             told += f"; further formulas by analogy for {', '.join(named)}"
         if bare := without_ternary(self.elements, self.searched):
-            told += f"; no ternary of {', '.join(bare)} is known to the list{ALIKE if self._n else ''}"
+            told += f"; no ternary of {', '.join(bare)} is known to the list{NO_ANALOGY if self._n else ''}"
             told += ", so that none is on the hull"
         return told
 
