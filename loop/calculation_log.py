@@ -28,6 +28,7 @@ class Calculation:
         composition: Formula.
         probes: The structures as plain values, `dft.probes.ProbeStructure.as_dict`.
         problem: Why none could be built; it is then recorded as failed.
+        origin: How the formula of a competing phase came, if no list has it.
     """
 
     hash: str
@@ -35,6 +36,7 @@ class Calculation:
     composition: str
     probes: list[dict[str, Any]]
     problem: str = ""
+    origin: str = ""
 
     @property
     def state(self) -> str:
@@ -58,7 +60,7 @@ class CalculationLog:
             cycle: The cycle.
             level: Identity of the level of theory.
             items: The calculations.
-            reasons: Why each composition was chosen, by composition.
+            reasons: Why each probe composition was chosen, by composition.
         """
         names = "hash, phase_field, cycle, role, composition, level, state, reason, n_structures, input"
         calculations = [
@@ -82,9 +84,10 @@ class CalculationLog:
         uses = [
             (
                 "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?, ?)",
-                (phase_field, level, c.role, c.composition, c.hash, reasons.get(c.composition, "")),
+                (phase_field, level, c.role, c.composition, c.hash, reason),
             )
             for c in items
+            for reason in [reasons.get(c.composition, "") if c.role == "probe" else c.origin]
         ]
         self.database.write(*calculations, *uses)
 

@@ -254,7 +254,11 @@ def _recorded(database: Database) -> Settings:
 
 
 def _continue(database: Database, settings: Settings, accept_changes: bool) -> None:
-    before = _recorded(database).plain()
+    begun_with = _recorded(database)
+    before = begun_with.plain()
+    if "by_analogy" not in settings.competing.model_fields_set:  # its default was another one in earlier versions
+        competing = settings.competing.model_copy(update={"by_analogy": begun_with.competing.by_analogy})
+        settings = settings.model_copy(update={"competing": competing})
     changed = changed_settings(before, settings.plain())
     begun = database.query("SELECT 1 FROM rankings UNION ALL SELECT 1 FROM calculations LIMIT 1")
     if changed and begun and not accept_changes:

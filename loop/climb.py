@@ -184,7 +184,9 @@ def _handed_on(campaign: Campaign, record: CalculationRecord, upper: Rung, n: in
     if not upper.is_force_field:
         structures = [ProbeStructure(smallest_cell(probe.structure), probe.generator) for probe in structures]
     identity = structure_hash(structures, upper.identity, upper.maker.funnel)
-    return Calculation(identity, record.role, record.composition, [probe.as_dict() for probe in structures])
+    origin = record.choice if record.role == "competing" else ""
+    plain = [probe.as_dict() for probe in structures]
+    return Calculation(identity, record.role, record.composition, plain, origin=origin)
 
 
 def _lowest_structures(campaign: Campaign, record: CalculationRecord, n: int) -> list[ProbeStructure]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import combinations
 
-from dft.competing import OFFLINE_SOURCE, with_further, without_ternary
+from dft.analogues import BY_ANALOGY, TERNARY, Analogue, by_analogy
+from dft.competing import OFFLINE_SOURCE, parse_formula, with_further, without_ternary
 from dft.databases import KnownPhases, from_folder, from_materials_project
 from loop.campaign import Campaign
 from loop.errors import UserError
-from vae.datasets import known_formulas
+from vae.datasets import known_formulas, reported_formulas
+from vae.profiles import count_atoms
+
+#: What is added of subfields of which nothing is known, where analogies were looked for.
+NO_ANALOGY = ", and none follows by analogy"
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,13 @@ class CompetingPhases:
 
     @cached_property
     def searched(self) -> list[str]:
-        """Elements and the user's formulas without a known structure; offline every known formula."""
-        listed = [] if self.known.structures else known_formulas(self.elements)
-        formulas = with_further(listed, self.campaign.settings.competing.formulas, self.elements)
-        return [*self.known.lacking(self.elements), *(f for f in formulas if f not in self.known.structures)]
+        """Elements and the user's formulas without a known structure; offline every known formula and its analogues."""
+        return [*self.known.lacking(self.elements), *self._listed, *(found.formula for found in self._analogues)]
+
+    @cached_property
+    def origins(self) -> dict[str, str]:
+        """How the formulas came that no list has, such as ``formula by analogy with Na2SnS3``."""
+        return {found.formula: f"{BY_ANALOGY}{found.like}" for found in self._analogues}
 
     @cached_property
     def source(self) -> str:
@@ -56,6 +65,36 @@ class CompetingPhases:
         told = self.known.source
         if self.known.set_aside:
             told += f"; set aside: {', '.join(self.known.set_aside)}"
-        if not self.known.structures and (bare := without_ternary(self.elements, self.searched)):
-            told += f"; no ternary of {', '.join(bare)} is known to the list, so that none is on the hull"
+        if self.known.structures:
+            return told
+        guessed = {frozenset(parse_formula(formula).as_dict()) for formula in self.origins}
+        if named := ["-".join(three) for three in combinations(self.elements, 3) if frozenset(three) in guessed]:
+            told += f"; further formulas by analogy for {', '.join(named)}"
+        if bare := without_ternary(self.elements, self.searched):
+            told += f"; no ternary of {', '.join(bare)} is known to the list{NO_ANALOGY if self._n else ''}"
+            told += ", so that none is on the hull"
         return told
+
+    @property
+    def _n(self) -> int:
+        """Formulas by analogy per ternary subfield: a database and a folder name the phases themselves."""
+        return 0 if self.known.structures else self.campaign.settings.competing.by_analogy
+
+    @cached_property
+    def _listed(self) -> list[str]:
+        listed = [] if self.known.structures else known_formulas(self.elements)
+        formulas = with_further(listed, self.campaign.settings.competing.formulas, self.elements)
+        return [formula for formula in formulas if formula not in self.known.structures]
+
+    @cached_property
+    def _analogues(self) -> list[Analogue]:
+        if not self._n:
+            return []
+        max_atoms = self.campaign.settings.competing.max_atoms
+        return by_analogy(self.elements, _ternaries(), self._listed, self._n, max_atoms)
+
+
+@cache
+def _ternaries() -> dict[str, dict[str, int]]:
+    atoms = {formula: count_atoms(formula) for formula in reported_formulas()}
+    return {formula: counts for formula, counts in atoms.items() if len(counts) == TERNARY}

@@ -169,6 +169,9 @@ class Competing(_Section):
     window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell in a search; larger formulas get no energy")
     formulas: tuple[str, ...] = Field((), description="compounds to search for beside the known ones: [Li2SnS3]")
+    by_analogy: int = Field(
+        2, ge=0, le=12, description="formulas by analogy per ternary subfield (offline), at most; 0: listed ones alone"
+    )
 
     @field_validator("formulas")
     @classmethod
@@ -266,11 +269,13 @@ def recorded_settings(recorded: dict[str, Any]) -> Settings:
     """Settings that a campaign was begun with, by this version or an earlier one, which lacked some of the keys.
 
     Such a key has its default, unless an earlier version did something else: on a ladder the lowest went on, all at
-    once.
+    once, and no formula came by analogy.
 
     Raises:
         ValidationError: If this version does not know them.
     """
+    if recorded:
+        recorded = {**recorded, "competing": {"by_analogy": 0, **recorded.get("competing", {})}}
     if len(recorded.get("levels", ())) > 1:
         recorded = {**recorded, "ladder": {"batch": None, **recorded.get("ladder", {})}}
     return Settings.model_validate(recorded)

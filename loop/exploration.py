@@ -24,7 +24,7 @@ from loop.climb import Climb, Step
 from loop.competing_phases import CompetingPhases
 from loop.composition_choice import CompositionChoice
 from loop.errors import RunError
-from loop.feedback import judge
+from loop.feedback import about_the_missing, judge
 from loop.field_hull import FieldHull
 from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words
 from loop.ladder_settings import section_of
@@ -174,7 +174,8 @@ class Exploration:
         identity = structure_hash(structures_of(probes), self.screening.identity, self.screening.maker.funnel)
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
-        return Calculation(identity, role, composition, probes, outcome.reason)  # type: ignore[arg-type]
+        origin = self.phases.origins.get(composition, "")
+        return Calculation(identity, role, composition, probes, outcome.reason, origin)  # type: ignore[arg-type]
 
     def climb(self) -> None:
         """Take what the ladder lets through to each further level of theory and compute it there, batch by batch."""
@@ -253,16 +254,14 @@ class Exploration:
         lowest = None if best is None else float(best["e_above_competing"])
         composition = "" if best is None else str(best["formula"])
         # What had no energy at the screening level never came to a further one.
-        missing = list(dict.fromkeys([*self._screening_hull().missing_competing, *hull.missing_competing]))
+        hulls = (self._screening_hull(), hull)
+        missing = list(dict.fromkeys(formula for each in hulls for formula in each.missing_competing))
+        guessed = list(dict.fromkeys(formula for each in hulls for formula in each.missing_by_analogy))
         verdict = judge(lowest, composition, hull.n_probes, band, limits, missing)
         problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
         reason += about_the_level(self.campaign, self.name, self.rungs, rung, self.held_back)
-        if missing:
-            verb = "have" if len(missing) > 1 else "has"
-            reason += (
-                f". The hull lacks {', '.join(missing)}, which {verb} no energy and could only raise this distance"
-            )
+        reason += about_the_missing(missing, guessed)
         if self.stopped:
             reason += f". Stopped: {self.stopped}"
         source = self.phases.source + phases_in_words(self.rungs, rung, self.campaign.settings.ladder.window)

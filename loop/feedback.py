@@ -45,8 +45,8 @@ def judge(
         n_probes: Probe compositions that have an energy.
         error_band: Known error of such a distance at this level of theory, eV/atom.
         limits: Thresholds, eV/atom.
-        missing: Formulas of competing phases without an energy. They could only raise the distance: a filtered field
-            stays filtered, but none is positive while one that could take part in a mixture of salts is missing.
+        missing: Formulas of known competing phases without an energy. They could only raise the distance: a filtered
+            field stays filtered, but none is positive while one that could take part in a mixture of salts is missing.
 
     Returns:
         Positive only if the probe stays within `stable_below` with the whole error band added and no charge-balanced
@@ -69,6 +69,20 @@ def judge(
         f"{where}: neither within {limits.stable_below * MEV:.0f} nor beyond "
         f"{limits.filtered_above * MEV:.0f} for certain",
     )
+
+
+def about_the_missing(known: Sequence[str], by_analogy: Sequence[str]) -> str:
+    """What a verdict adds of competing phases without an energy: known ones, and formulas that came by analogy."""
+    told = ""
+    if known:
+        told = f". The hull lacks {', '.join(known)}, which {_have(known)} no energy and could only raise this distance"
+    if by_analogy:
+        told += f". {', '.join(by_analogy)}, by analogy alone, {_have(by_analogy)} no energy and may not exist"
+    return told
+
+
+def _have(some: Sequence[str]) -> str:
+    return "have" if len(some) > 1 else "has"
 
 
 def training_fields(

@@ -9,6 +9,7 @@ import pandas as pd
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
+from dft.analogues import BY_ANALOGY
 from dft.hull import LEVEL_KEY, HullPoint, build_phase_diagram, hull_points
 from dft.section import above_section, section_points
 from loop.records import CalculationRecord
@@ -42,8 +43,18 @@ class FieldHull:
 
     @property
     def missing_competing(self) -> list[str]:
-        """Formulas of competing phases that have no energy: the hull may lie too high for want of them."""
-        return self.competing["formula"][self.competing["energy_per_atom"].isna()].tolist()
+        """Formulas of known competing phases that have no energy: the hull may lie too high for want of them."""
+        return self._missing(by_analogy=False)
+
+    @property
+    def missing_by_analogy(self) -> list[str]:
+        """Formulas by analogy that have no energy; there may be no such phase."""
+        return self._missing(by_analogy=True)
+
+    def _missing(self, by_analogy: bool) -> list[str]:
+        guessed = self.competing["choice"].str.startswith(BY_ANALOGY)
+        wanted = self.competing["energy_per_atom"].isna() & (guessed == by_analogy)
+        return self.competing["formula"][wanted].tolist()
 
     @property
     def n_competing(self) -> int:
@@ -123,10 +134,11 @@ def _competing_table(records: Sequence[CalculationRecord], above: dict[str, floa
             "e_above_hull": above.get(record.hash),
             "level": record.level,
             "generator": record.generator,
+            "choice": record.choice,
             "structure": record.structure,
             "hash": record.hash,
         }
         for record in records
     ]
-    columns = ["formula", "state", "reason", "energy_per_atom", "e_above_hull", "level", "generator", "structure"]
-    return pd.DataFrame(rows, columns=[*columns, "hash"])
+    columns = ["formula", "state", "reason", "energy_per_atom", "e_above_hull", "level", "generator", "choice"]
+    return pd.DataFrame(rows, columns=[*columns, "structure", "hash"])

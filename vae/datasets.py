@@ -86,6 +86,11 @@ def known_formulas(elements: Collection[str]) -> list[str]:
     return [formula for system in systems for formula in reported[system]]
 
 
+def reported_formulas() -> list[str]:
+    """All formulas that `known_formulas` draws from."""
+    return [formula for formulas in _reported_by_system().values() for formula in formulas]
+
+
 def bundled_formulas() -> list[str]:
     """All binary and ternary formulas of the bundled list, which is what rankers learn from."""
     return [formula for formulas in _formulas_by_system().values() for formula in formulas]

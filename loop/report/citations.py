@@ -82,6 +82,12 @@ CITATIONS = (
         "10.1016/j.commatsci.2017.01.017",
         ("prototype", "aflow"),
     ),
+    Citation(
+        "competing phases: formulas by analogy",
+        "Hautier et al., Inorg. Chem. 50, 656 (2011)",
+        "10.1021/ic102031h",
+        ("formulas by analogy",),
+    ),
 )
 
 

@@ -154,7 +154,7 @@ def _competing_points(record: FieldRecord, elements: Sequence[str]) -> list[MapP
             e_above_hull=above.get(i, float(row["e_above_hull"])),
             e_above_competing=float(row["e_above_hull"]),
             role="competing",
-            **_provenance(row, record),
+            **{**_provenance(row, record), "generator": _how_found(row)},
         )
         for i, row in enumerate(rows)
         if pd.notna(row.get("e_above_hull"))
@@ -195,6 +195,11 @@ def _provenance(row: dict, record: FieldRecord) -> dict[str, Any]:
         "key": str(row.get("hash") or ""),
         "energy_per_atom": float(row["energy_per_atom"]) if pd.notna(row.get("energy_per_atom")) else None,
     }
+
+
+def _how_found(row: dict) -> str:
+    """How the structure of a competing phase was built, and how its formula came if no list has it."""
+    return "; ".join(str(row[name]) for name in ("generator", "choice") if row.get(name))
 
 
 def finished(table: pd.DataFrame, energy: str) -> list[dict]:

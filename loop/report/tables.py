@@ -29,7 +29,17 @@ PROBE_COLUMNS = (
     "hash",
     "output",
 )
-COMPETING_COLUMNS = ("formula", "state", "reason", "energy_per_atom", "e_above_hull", "generator", "level", "hash")
+COMPETING_COLUMNS = (
+    "formula",
+    "state",
+    "reason",
+    "energy_per_atom",
+    "e_above_hull",
+    "generator",
+    "choice",
+    "level",
+    "hash",
+)
 
 
 def probe_table(record: FieldRecord) -> pd.DataFrame:

@@ -86,6 +86,22 @@ def test_changed_settings_are_refused_by_name_until_accepted(tmp_path):
         assert json.loads(campaign.database.meta("settings_until_cycle_0"))["seed"] == 0
 
 
+def test_a_campaign_that_knew_no_formulas_by_analogy_goes_on_without_them(tmp_path):
+    with Campaign.drive(tmp_path, Settings()) as campaign:
+        plan(campaign, "aa")
+        earlier = campaign.settings.plain()
+        del earlier["competing"]["by_analogy"]
+        campaign.database.set_meta(settings=json.dumps(earlier))
+    for settings in (None, Settings(), Settings()):  # again and again, with a file that does not name the key
+        with Campaign.drive(tmp_path, settings) as campaign:
+            assert campaign.settings.competing.by_analogy == 0
+    asked = Settings.model_validate({"competing": {"by_analogy": 2}})
+    with pytest.raises(UserError, match=r"competing.by_analogy was 0 when"), Campaign.drive(tmp_path, asked):
+        pass
+    with Campaign.drive(tmp_path, asked, accept_changes=True) as campaign:
+        assert campaign.settings.competing.by_analogy == 2
+
+
 def test_only_a_done_calculation_has_an_energy(campaign):
     plan(campaign, "aa", "bb")
     for calculation in campaign.calculations.unfinished(FIELD, "chgnet"):

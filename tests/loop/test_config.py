@@ -96,5 +96,7 @@ def test_keys_that_an_earlier_version_lacked_are_no_changes():
     recorded = Settings(seed=3).plain()
     del recorded["competing"]["formulas"], recorded["ladder"]["batch"]
     assert recorded_settings(recorded) == Settings(seed=3)
+    del recorded["competing"]["by_analogy"]
+    assert recorded_settings(recorded).competing.by_analogy == 0  # no formula came by analogy
     ladder = {**recorded, "levels": ["chgnet", "chgnet-r2scan"]}
     assert recorded_settings(ladder).ladder.batch is None  # the lowest went on, all at once

@@ -1,7 +1,7 @@
 import pytest
 
 from loop.config import Feedback, Verdicts
-from loop.feedback import judge, left_out, training_fields
+from loop.feedback import about_the_missing, judge, left_out, training_fields
 from vae import PhaseField
 
 LIMITS = Verdicts(stable_below=0.025, filtered_above=0.100)
@@ -30,6 +30,13 @@ def test_nothing_is_positive_while_a_salt_that_could_bound_it_has_no_energy():
     assert "Li22Si5" not in verdict.reason
     assert judge(-0.01, "Li2PO3F", 8, 0.024, LIMITS, ["Li22Si5", "B6O"]).verdict == "positive"
     assert judge(0.2, "Li2PO3F", 8, 0.024, LIMITS, ["P2O5"]).verdict == "filtered"  # it could only lie higher
+
+
+def test_what_has_no_energy_is_told_apart_by_how_it_is_known():
+    assert about_the_missing([], []) == ""
+    told = about_the_missing(["P2O5", "Li22Si5"], ["Li4SiS4"])
+    assert "The hull lacks P2O5, Li22Si5, which have no energy and could only raise this distance" in told
+    assert "Li4SiS4, by analogy alone, has no energy and may not exist" in told
 
 
 def test_the_reason_holds_the_numbers():

@@ -206,3 +206,17 @@ def test_citations_follow_what_was_used(record):
         "10.1038/s42256-023-00716-3",
     } <= cited
     assert "10.1021/acs.jctc.4c00190" not in cited  # SevenNet was not
+
+
+def test_a_formula_by_analogy_is_told_wherever_its_phase_is_shown(record, tmp_path):
+    field = record.fields[0]
+    is_guess = field.competing["formula"] == "Li2SnS3"
+    competing = field.competing.assign(choice=is_guess.map({True: "formula by analogy with Na2SnS3", False: ""}))
+    source = "known formulas; further formulas by analogy for Li-Sn-S"
+    guessed = dataclasses.replace(field, competing=competing, competing_source=source)
+    record = dataclasses.replace(record, fields=(guessed,))
+    text = build_report(record, tmp_path).read_text()
+    (row,) = re.findall(r"<tr><th[^>]*>Li<sub>2</sub>SnS<sub>3</sub></th>.*formula by analogy.*</tr>", text)
+    assert "formula by analogy with Na<sub>2</sub>SnS<sub>3</sub>" in row
+    assert any("Li2SnS3" in tip and "by analogy with Na2SnS3" in tip for tip in re.findall(r'data-tip="([^"]*)"', text))
+    assert "10.1021/ic102031h" in {each.doi for each in citations(record)}

@@ -1,0 +1,90 @@
+"""Which competing phases a campaign looks for, and how it tells of those whose formulas came by analogy."""
+
+import pytest
+
+from loop.calculation_log import Calculation
+from loop.campaign import Campaign
+from loop.climb import Climb
+from loop.competing_phases import CompetingPhases
+from loop.config import Settings
+from loop.ladder import hull_at
+from tests.loop import plain_ladder as plain
+from vae import PhaseField
+
+FIELD = ("Li", "Si", "S", "Cl")
+
+
+@pytest.fixture
+def phases(tmp_path):
+    def of(elements, **competing):
+        with Campaign.drive(tmp_path, Settings.model_validate({"competing": competing})) as campaign:
+            return CompetingPhases(campaign, elements)
+
+    return of
+
+
+def test_formulas_by_analogy_follow_the_listed_ones_and_name_what_they_resemble(phases):
+    found = phases(FIELD, by_analogy=2)
+    assert found.searched[-2:] == ["Li4SiS4", "Li2SiS3"]
+    assert found.origins == {
+        "Li4SiS4": "formula by analogy with Li4GeS4",
+        "Li2SiS3": "formula by analogy with Tl2SiS3",
+    }
+    assert "further formulas by analogy for Li-Si-S; no ternary of Li-Si-Cl, Li-S-Cl, Si-S-Cl is known" in found.source
+    assert "and none follows by analogy, so that none is on the hull" in found.source
+
+
+def test_without_them_the_subfields_stay_bare(phases):
+    found = phases(FIELD, by_analogy=0)
+    assert found.origins == {}
+    assert "no ternary of Li-Si-S, Li-Si-Cl, Li-S-Cl, Si-S-Cl is known to the list, so that" in found.source
+    assert "analogy" not in found.source
+
+
+def test_the_best_known_thiophosphate_is_found_although_others_are_listed(phases):
+    found = phases(("Li", "P", "S", "Cl"))
+    assert {"Li2PS3", "Li7P3S11"} <= set(found.searched)
+    assert found.origins["Li3PS4"] == "formula by analogy with Na3PS4"
+    assert "Li3PS4" not in phases(("Li", "P", "S", "Cl"), formulas=["Li3PS4"]).origins
+
+
+def test_larger_formulas_are_not_guessed(phases):
+    assert phases(FIELD, max_atoms=8).origins == {"Li2SiS3": "formula by analogy with Tl2SiS3"}
+
+
+GUESSED = Calculation("guessed", "competing", "Li2Br2Cl2", [{}], origin="formula by analogy with Na2Br2Cl2")
+UNBUILT = Calculation("unbuilt", "competing", "Na4Br2Cl2", [], "no structure fits", "formula by analogy with K4Br2Cl2")
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    levels = {"levels": ["chgnet", "chgnet-r2scan"], "ladder": {"keep": [2], "window": 0.06}}
+    with Campaign.drive(tmp_path / "c", Settings.model_validate(levels)) as campaign:
+        plain.compute(campaign, plain.LOW, plain.PROBES, plain.COMPETING)
+        campaign.calculations.plan(plain.FIELD, 1, plain.LOW.identity, [GUESSED, UNBUILT], {"LiNaClBr": "asked for"})
+        yield campaign
+
+
+def test_a_formula_by_analogy_without_an_energy_is_not_awaited(campaign):
+    plain.finish(campaign, "guessed", "Li2Br2Cl2", -1.5)
+    hull = hull_at(campaign, plain.FIELD, plain.LOW)
+    assert (hull.missing_competing, hull.missing_by_analogy) == ([], ["Na2BrCl"])
+
+
+def test_one_with_an_energy_bounds_the_field_like_any_other_phase(campaign):
+    before = hull_at(campaign, plain.FIELD, plain.LOW).best["e_above_competing"]
+    plain.finish(campaign, "guessed", "Li2Br2Cl2", -3.0)
+    after = hull_at(campaign, plain.FIELD, plain.LOW)
+    assert after.best["e_above_competing"] > before + 0.1
+    assert "LiBrCl" in {phase for parts in after.probes["competing_decomposition"] for phase in parts}
+
+
+def test_tables_and_further_levels_say_what_a_formula_resembles(campaign):
+    plain.finish(campaign, "guessed", "Li2Br2Cl2", -1.9)
+    step = Climb(campaign, PhaseField.parse(plain.FIELD), plain.LOW, plain.HIGH).next()
+    (handed_on,) = (item for item in step.items if item.composition == "Li2Br2Cl2")
+    assert handed_on.origin == GUESSED.origin
+    competing = hull_at(campaign, plain.FIELD, plain.LOW).competing
+    told = dict(zip(competing["formula"], competing["choice"], strict=True))
+    assert told["LiBrCl"] == GUESSED.origin
+    assert told["LiCl"] == ""
