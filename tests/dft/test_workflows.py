@@ -82,6 +82,14 @@ def test_each_round_takes_the_best_of_the_round_before():
     assert [row["stage"] for row in out["trail"]] == ["final", "coarse", "coarse"]
 
 
+def test_the_lowest_of_several_finished_counts_wherever_it_stood_before():
+    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    out = screen([A, B, C], SINGLES, coarse, by_volume(a=(-1.6, 1, True), b=(-2.0, 1, True)), n_final=2)
+    assert (out["generator"], out["energy_per_atom"]) == ("b", -2.0)
+    assert [row["state"] for row in out["trail"]] == ["done", "done", "outranked"]
+    assert [probe.generator for probe in survivors(out)] == ["b", "a", "c"]
+
+
 def test_survivors_are_the_lowest_and_start_the_next_level():
     coarse = by_volume(a=(-1.5, 1.1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
     final = {VOLUME["a"] * 1.1: (-2.0, 1, True)}

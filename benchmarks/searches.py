@@ -1,0 +1,236 @@
+"""Ways of looking for the lowest structure of a composition, side by side: how low they get and what they cost.
+
+    python benchmarks/searches.py --searches quick finish-two swaps --json FILE [--fields Na-Zr-S-Cl] [--seed 0]
+
+Each search starts from structures of the same seed, on random charge-neutral compositions of 10 to 24 atoms in each
+field. None of the fields is one that published energies are compared with. Prints by how much each ends below the
+first one named (meV/atom: mean, standard error, median; compositions more than 5 lower and more than 5 higher) and its
+CPU seconds as a multiple.
+
+`swaps` goes on from the finished structure of `quick`: cations change places, anions change places, a cation moves
+into an empty hole; single points choose which of these are relaxed a little, and the lowest is finished if it is near.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Composition, Structure
+from scipy.spatial import Delaunay
+
+from dft.compositions import neutral_compositions, oxidation_states
+from dft.guards import bad_contact
+from dft.levels import LevelOfTheory, level
+from dft.probes import ProbeSettings, build_probes
+from dft.workflows import Candidate, ScreeningMaker
+from loop.ladder import SEARCHES
+
+#: Fields to choose among searches with, and the sizes of formulas taken from them.
+FIELDS = ("Na-Zr-S-Cl", "Li-P-S-Cl", "Mg-Al-O-F", "K-Bi-Se-I")
+ATOMS = (10, 24)
+
+#: Difference that counts, meV/atom.
+MATTERS = 5.0
+
+#: Arrangements that get a single point, how many of these are relaxed, for how many steps, and how far above the
+#: finished structure (eV/atom) the lowest may then lie to be finished too.
+SINGLE_POINTS, RELAXED, STEPS, NEAR = 16, 4, 8, 0.015
+
+#: Å: least distance of a hole from the cations that stay, and between two holes.
+CATION_APART, HOLES_APART = 1.8, 0.8
+
+#: Least distance of a hole from the anions, as a fraction of the shortest from cation to anion.
+HOLE_SIZE = 0.8
+
+
+@dataclass
+class Swapping(ScreeningMaker):
+    """The funnel, and then ions that change places in what it finished."""
+
+    def _funnel(self, candidates: list[Candidate]) -> list[Candidate]:
+        finished = super()._funnel(candidates)
+        return finished + self._swapped(finished[0]) if finished else finished
+
+    def _swapped(self, parent: Candidate) -> list[Candidate]:
+        rng = np.random.default_rng(0)
+        tried = [Candidate("swapped", s, s) for s in rearranged(parent.structure, rng, SINGLE_POINTS)]
+        for candidate in tried:
+            self._relax(candidate, self.static_maker, "single point")
+        relaxed = _lowest(tried)[:RELAXED]
+        for candidate in relaxed:
+            self._relax(candidate, replace(self.coarse_maker, steps=STEPS), "coarse")
+        best = [c for c in _lowest(relaxed)[:1] if c.rank < parent.rank + NEAR]
+        for candidate in best:
+            self._finish(candidate)
+        return [c for c in best if c.state == "done"]
+
+
+ROUNDS = SEARCHES["quick"][1]
+WIDER = ((6, 6), (3, 12))
+
+#: By name: the maker, its settings, and what differs from the `quick` search in how the structures are built.
+WAYS: dict[str, tuple[type[ScreeningMaker], dict[str, Any], dict[str, Any]]] = {
+    "quick": (ScreeningMaker, {}, {}),
+    "thorough": (ScreeningMaker, {"rounds": SEARCHES["thorough"][1]}, {"n_structures": SEARCHES["thorough"][0]}),
+    "wider-rounds": (ScreeningMaker, {"rounds": WIDER}, {}),
+    "finish-two": (ScreeningMaker, {"n_final": 2}, {}),
+    "finish-three": (ScreeningMaker, {"rounds": WIDER, "n_final": 3}, {}),
+    "three-rounds": (ScreeningMaker, {"rounds": ((8, 6), (4, 8), (2, 12)), "n_final": 2}, {"n_structures": 30}),
+    "more-structures": (ScreeningMaker, {}, {"n_structures": 40}),
+    "displaced": (ScreeningMaker, {}, {"rattle": 0.2}),
+    "swaps": (Swapping, {}, {}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--searches", nargs="+", default=["quick", "finish-two"], choices=sorted(WAYS))
+    parser.add_argument("--fields", nargs="+", default=list(FIELDS))
+    parser.add_argument("--compositions", type=int, default=4, help="of each field")
+    parser.add_argument("--seed", type=int, default=0, help="of the compositions; structures always have seed 0")
+    parser.add_argument("--level", default="chgnet")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    chosen = level(arguments.level)
+    if not isinstance(chosen, LevelOfTheory):
+        raise SystemExit(f"--level {arguments.level!r} is no force field: choose chgnet, sevennet or mace")
+    ScreeningMaker.from_level(chosen).load_engine()
+    formulas = compositions(arguments.fields, arguments.compositions, arguments.seed)
+    rows = [look(name, formula, chosen) for formula in formulas for name in arguments.searches]
+    table = [against(rows, arguments.searches[0], name) for name in arguments.searches]
+    print(json.dumps(table, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"table": table, "rows": rows}, indent=1) + "\n")
+
+
+def compositions(fields: list[str], n: int, seed: int) -> list[str]:
+    """So many random formulas of each field."""
+    rng = np.random.default_rng(seed)
+    chosen: list[str] = []
+    for name in fields:
+        every = [c for c in neutral_compositions(name.split("-"), max_atoms=ATOMS[1]) if c.num_atoms >= ATOMS[0]]
+        chosen += [every[i].reduced_formula for i in rng.choice(len(every), n, replace=False)]
+    return chosen
+
+
+def look(name: str, formula: str, chosen: LevelOfTheory) -> dict[str, Any]:
+    """One search at one composition: its energy, eV/atom, and its CPU seconds."""
+    maker_class, settings, building = WAYS[name]
+    maker = maker_class.from_level(chosen, **{"rounds": ROUNDS, **settings})
+    start = time.process_time()
+    probes = build_probes(Composition(formula), ProbeSettings(**{"n_structures": SEARCHES["quick"][0], **building}), 0)
+    output = maker_class.make.original(maker, probes)
+    row = {
+        "search": name,
+        "composition": formula,
+        "energy_per_atom": output["energy_per_atom"],
+        "generator": output["generator"],
+        "force_calls": output["force_calls"],
+        "cpu_s": time.process_time() - start,
+    }
+    print(row, flush=True)
+    return row
+
+
+def against(rows: list[dict[str, Any]], first: str, name: str) -> dict[str, Any]:
+    """How far one search ends below another, and at how many times its cost, where both gave an energy."""
+    by_search = {s: {r["composition"]: r for r in rows if r["search"] == s} for s in (first, name)}
+    pairs = [(by_search[first][f], row) for f, row in by_search[name].items()]
+    pairs = [pair for pair in pairs if None not in (pair[0]["energy_per_atom"], pair[1]["energy_per_atom"])]
+    lower = np.array([1000 * (a["energy_per_atom"] - b["energy_per_atom"]) for a, b in pairs])
+    return {
+        "search": name,
+        "n": len(pairs),
+        "lower by, meV/atom": round(float(lower.mean()), 1),
+        "standard error": round(float(lower.std() / len(lower) ** 0.5), 1),
+        "median": round(float(np.median(lower)), 1),
+        "more than 5 lower": int((lower > MATTERS).sum()),
+        "more than 5 higher": int((lower < -MATTERS).sum()),
+        "CPU-s": round(float(np.mean([b["cpu_s"] for _, b in pairs])), 1),
+        "times the cost": round(sum(b["cpu_s"] for _, b in pairs) / sum(a["cpu_s"] for a, _ in pairs), 2),
+    }
+
+
+def rearranged(structure: Structure, rng: np.random.Generator, n: int) -> list[Structure]:
+    """Up to `n` structures in which two unlike ions of one sign, or a cation and a hole, have changed places.
+
+    The kinds of change take turns; arrangements with a contact that no relaxation should start from are left out.
+    """
+    changes = {kind: [found[i] for i in rng.permutation(len(found))] for kind, found in _changes(structure).items()}
+    built: list[np.ndarray] = []
+    while len(built) < n and any(changes.values()):
+        for kind in rng.permutation([kind for kind in sorted(changes) if changes[kind]]):
+            if len(built) < n:
+                built.append(changes[str(kind)].pop())
+    cells = [Structure(structure.lattice, [s.specie.symbol for s in structure], frac) for frac in built]
+    return [cell for cell in cells if not bad_contact(cell)]
+
+
+def _changes(structure: Structure) -> dict[str, list[np.ndarray]]:
+    """Fractional coordinates after each possible change, by its kind; kinds without any are left out."""
+    charges = oxidation_states(structure.composition.reduced_composition)
+    symbols, frac = [site.specie.symbol for site in structure], structure.frac_coords
+    is_cation = np.array([charges[symbol] > 0 for symbol in symbols])
+    found: dict[str, list[np.ndarray]] = {"cation swap": [], "anion swap": [], "hole": []}
+    for i, j in zip(*np.triu_indices(len(symbols), 1), strict=True):
+        if symbols[i] != symbols[j] and is_cation[i] == is_cation[j]:
+            swapped = frac.copy()
+            swapped[[i, j]] = frac[[j, i]]
+            found["cation swap" if is_cation[i] else "anion swap"].append(swapped)
+    for cation, hole in _vacancies(structure, is_cation):
+        moved = frac.copy()
+        moved[cation] = hole
+        found["hole"].append(moved)
+    return {kind: changed for kind, changed in found.items() if changed}
+
+
+def _vacancies(structure: Structure, is_cation: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Cations with the holes that each could move to, the most spacious holes first."""
+    lattice, frac = structure.lattice, structure.frac_coords % 1
+    holes = _holes(lattice.matrix, frac[~is_cation])
+    if not len(holes):
+        return []
+    from_anions = lattice.get_all_distances(holes, frac[~is_cation]).min(axis=1)
+    bond = lattice.get_all_distances(frac[is_cation], frac[~is_cation]).min()
+    kept: list[np.ndarray] = []
+    for k in np.argsort(-from_anions, kind="stable"):
+        apart = not kept or lattice.get_all_distances([holes[k]], kept).min() >= HOLES_APART
+        if apart and from_anions[k] >= HOLE_SIZE * bond:
+            kept.append(holes[k])
+    pairs = []
+    for hole in kept:
+        distances = lattice.get_all_distances([hole], frac)[0]
+        for cation in np.flatnonzero(is_cation):
+            staying = is_cation & (np.arange(len(frac)) != cation)
+            if distances[cation] > 1.0 and distances[staying].min(initial=np.inf) > CATION_APART:
+                pairs.append((int(cation), hole))
+    return pairs
+
+
+def _holes(cell: np.ndarray, anions: np.ndarray) -> np.ndarray:
+    """Centres of the spheres through four anions that hold no other, fractional, within one cell."""
+    shifts = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
+    points = (anions[None] + shifts[:, None]).reshape(-1, 3) @ cell
+    corners = points[Delaunay(points, qhull_options="QJ Pp").simplices]
+    edges = 2 * (corners[:, 1:] - corners[:, :1])
+    squares = (corners[:, 1:] ** 2).sum(axis=-1) - (corners[:, :1] ** 2).sum(axis=-1)
+    solid = np.abs(np.linalg.det(edges)) > 0.5  # flat tetrahedra have their centre anywhere
+    centres = np.linalg.solve(edges[solid], squares[solid][..., None])[..., 0] @ np.linalg.inv(cell)
+    return centres[((centres >= 0) & (centres < 1)).all(axis=1)]
+
+
+def _lowest(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
+
+
+if __name__ == "__main__":
+    main()
