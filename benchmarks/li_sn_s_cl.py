@@ -2,8 +2,10 @@
 
     python benchmarks/li_sn_s_cl.py --data li_sn_s_cl_dft.csv --level chgnet --limit 24 --seed 0 --json out.json
 
-With `--refine sevennet` the lowest structures of the first level are computed again at a second one. With
-`--screening CSV` the energies of our own probes are written to a table, for whoever wants a cheap level to learn from.
+With `--known` the competing phases stand in the structures that they are known to have, where one is written down in
+tests/dft/known_structures.py; the others, and all without it, are searched for. With `--refine sevennet` the lowest
+structures of the first level are computed again at a second one. With `--screening CSV` the energies of our own probes
+are written to a table, for whoever wants a cheap level to learn from.
 
 The table is `li_sn_s_cl_dft.csv`, from https://github.com/lrcfmd/PhaseBO (Vasylenko et al., Nat. Commun. 12, 5561
 (2021), doi 10.1038/s41467-021-25343-7). Energies above hull are signed, from the hull of the competing phases alone;
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -37,6 +40,8 @@ from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
 from loop.exploration import SEARCHES
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the known structures are those of the tests
 
 #: The known phases that bound the charge-neutral compositions of the field, with the elements.
 COMPETING = (
@@ -60,7 +65,11 @@ def main() -> None:
     n_structures, rounds = SEARCHES[args.search]
     screen = Screening(args.level, args.cache, rounds=rounds)
     settings = ProbeSettings(max_atoms=48, n_structures=n_structures, generators=tuple(args.generators))
-    competing = {f: screen(f, partial(build_competing, f, settings, args.seed)) for f in COMPETING}
+    known = known_structures() if args.known else {}
+    competing = {
+        f: screen(f, partial(list, known[f]) if f in known else partial(build_competing, f, settings, args.seed))
+        for f in COMPETING
+    }
     probes = {f: screen(f, partial(build_probes, Composition(f), settings, args.seed)) for f in formulas}
     if args.refine:
         refine = Screening(args.refine, args.cache, rounds=())
@@ -79,6 +88,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--level", default="chgnet", help="name of the level of theory")
     parser.add_argument("--search", default="quick", choices=sorted(SEARCHES), help="as in a campaign")
     parser.add_argument("--generators", nargs="+", default=["ordered"], help="of the probes")
+    parser.add_argument("--known", action="store_true", help="competing phases in their known structures")
     parser.add_argument("--refine", help="a second level, on the survivors of the first; the hull is then built at it")
     parser.add_argument("--limit", type=int, help="a random subset of so many compositions")
     parser.add_argument("--seed", type=int, default=0, help="of the subset and of the structures")
@@ -86,6 +96,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--screening", help="where to write the energies of our probes as a table")
     parser.add_argument("--cache", help="JSON lines: calculations known by their hash are not run again")
     return parser.parse_args()
+
+
+def known_structures() -> dict[str, list[ProbeStructure]]:
+    """Of the competing phases, by formula."""
+    from tests.dft.known_structures import KNOWN
+
+    return {f: [ProbeStructure(make().get_primitive_structure(), "known structure")] for f, (make, _) in KNOWN.items()}
 
 
 class Screening:
