@@ -1,8 +1,8 @@
 """Which pairs of cations go with which pairs of anions: a log-linear term, fitted after everything else.
 
 The kernels of `vae.evidence` ask for a known field nearby. What holds for many fields that are not near one another,
-such as that two cations of unlike charge go with two anions of unlike size, is left to a bilinear form of properties of
-both pairs. Its weights are those of the greatest likelihood of the known fields, with a penalty on their squares, all
+such as that like cations go with like anions (solid solutions), is left to a bilinear form of properties of both
+pairs. Its weights are those of the greatest likelihood of the known fields, with a penalty on their squares, all
 else fixed: a convex problem, so that they depend on nothing but the rest of the model.
 
 Properties: Pauling electronegativity, ionic radii and common oxidation states as pymatgen has them; kinds of metals;
