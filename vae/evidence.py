@@ -4,6 +4,7 @@ The larger its weight, the more a field looks like those of the training list. T
 
 * how often its elements stand in known fields, and learned affinities of its pairs of elements;
 * how many binary and ternary compounds of its elements are known (bundled list);
+* interactions of its pair of cations with its pair of anions (`vae.interactions`);
 * a memory: how many known fields are like it, under kernels on the latent points. Each kernel looks for another kind of
   likeness, such as one cation exchanged and all else the same. A known field never counts as evidence for itself, so
   that the kernels learn to generalize and not to look up.
@@ -53,12 +54,15 @@ class Tables(NamedTuple):
         anion_weights: Per kernel, the likeness of a pair of anions to the known pairs, same shape.
         own: Per kernel and role, what a field with these elements finds of itself, shape (2, n_elements, n_elements).
         pairs: Affinity of a cation and an anion, of two cations, of two anions, shape (n_elements, n_elements).
+        sides: What two cations want of the properties of two anions, and those of two anions, shape (n_elements,
+            n_elements, n_properties).
     """
 
     cation_sums: list[Tensor]
     anion_weights: list[Tensor]
     own: list[Tensor]
     pairs: tuple[Tensor, Tensor, Tensor]
+    sides: tuple[Tensor, Tensor]
 
 
 class Evidence(nn.Module):
@@ -70,16 +74,28 @@ class Evidence(nn.Module):
             of a and b stands at (a, b, b) and everywhere that permutes to.
         memory: Known fields, shape (n_known, 4), cations first.
         n_affinity: Rank of the learned affinities.
+        properties: Of two elements as cations and as anions, see `vae.interactions.pair_properties`; by default none.
     """
 
     descriptors: Tensor
     compounds: Tensor
     memory: Tensor
+    interactions: Tensor
+    count_weights: Tensor
+    of_cations: Tensor
+    of_anions: Tensor
     known: Tensor
     known_cations: Tensor
     known_anions: Tensor
 
-    def __init__(self, descriptors: Tensor, compounds: Tensor, memory: Tensor, n_affinity: int = 8) -> None:
+    def __init__(
+        self,
+        descriptors: Tensor,
+        compounds: Tensor,
+        memory: Tensor,
+        n_affinity: int = 8,
+        properties: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
         super().__init__()
         n, m = descriptors.shape
         self.register_buffer("descriptors", descriptors)
@@ -97,6 +113,12 @@ class Evidence(nn.Module):
         repeats = torch.stack([(memory[:, 0] == memory[:, 1]).sum(), (memory[:, 2] == memory[:, 3]).sum()])
         self.twice = nn.Parameter(torch.log((repeats + 0.01) / len(memory)))
         self.compound_weights = nn.Parameter(torch.zeros(4))
+        of_cations, of_anions = properties or (torch.zeros(n, n, 1), torch.zeros(n, n, 1))
+        self.register_buffer("of_cations", of_cations, persistent=False)
+        self.register_buffer("of_anions", of_anions, persistent=False)
+        # No parameters: fitted when all else is.
+        self.register_buffer("interactions", torch.zeros(of_cations.shape[2], of_anions.shape[2]))
+        self.register_buffer("count_weights", torch.zeros(10))
         self._arrange(memory)
 
     def tables(self, points: Tensor) -> Tables:
@@ -114,7 +136,7 @@ class Evidence(nn.Module):
             sums.append(_around(c[:, seen], self.known, d[:, seen]))
             weights.append(a[:, None, first] * b[None, :, second] + a[:, None, second] * b[None, :, first])
             own.append(torch.stack([1 + c * d, 1 + a * b]))
-        return Tables(sums, weights, own, self._pairs())
+        return Tables(sums, weights, own, self._pairs(), (self.of_cations @ self.interactions, self.of_anions))
 
     def of(self, tables: Tables, fields: tuple[Tensor, ...], known: tuple[Tensor, ...] | None = None) -> Tensor:
         """Log-weights of fields.
@@ -140,6 +162,21 @@ class Evidence(nn.Module):
             weight = weight + self.memory_weights[kernel] * sum(terms) * min(2, len(terms)) / len(terms)
         return weight
 
+    def counts(self, fields: tuple[Tensor, ...]) -> Tensor:
+        """Known compounds of the elements of fields, in combinations: shape (n, 10) or (p, q, 10).
+
+        Ternaries of both cations, of both anions, both of either kind, one of each kind; binaries of a cation and an
+        anion, and whether there are none, one, two or three.
+        """
+        c, d, a, b = fields
+        ternary, binary = self.compounds, torch.diagonal(self.compounds, dim1=1, dim2=2)
+        with_a, with_b, of_c, of_d = ternary[c, d, a], ternary[c, d, b], ternary[c, a, b], ternary[d, a, b]
+        n_binaries = binary[c, a] + binary[c, b] + binary[d, a] + binary[d, b]
+        of_cations, of_anions = with_a + with_b, of_c + of_d
+        both = [with_a * with_b, of_c * of_d, of_cations * of_anions]
+        exactly = [n_binaries == n for n in range(4)]
+        return torch.stack([t.float() for t in (of_cations, of_anions, *both, n_binaries, *exactly)], -1)
+
     def _found(
         self,
         tables: Tables,
@@ -162,7 +199,10 @@ class Evidence(nn.Module):
         of_cations = (self.compounds[c, d, a] + self.compounds[c, d, b]).float()
         of_anions = (self.compounds[c, a, b] + self.compounds[d, a, b]).float()
         pairs = mixed[c, a] + mixed[c, b] + mixed[d, a] + mixed[d, b] + cations[c, d] + anions[a, b]
-        return pairs + self.compound_weights[2] * of_cations + self.compound_weights[3] * of_anions
+        wanted, offered = tables.sides[CATION][c, d], tables.sides[ANION][a, b]
+        interactions = wanted[:, 0] @ offered[0].T if wanted.dim() > 2 else (wanted * offered).sum(1)
+        compounds = self.compound_weights[2] * of_cations + self.compound_weights[3] * of_anions
+        return pairs + compounds + interactions + self.counts(fields) @ self.count_weights
 
     def _arrange(self, memory: Tensor) -> None:
         """Lay the known fields out by cation, cation and pair of anions."""

@@ -17,6 +17,7 @@ from vae.calibration import N_UNLABELLED, Calibration, calibrate, random_fields
 from vae.checkpoints import load_ranker, load_weights, save_ranker, warm_start
 from vae.descriptors import check_finite, element_descriptors
 from vae.element_indices import field_indices, in_roles, known_compounds
+from vae.interactions import fit_interactions, pair_properties
 from vae.masked_model import MaskedConfig, MaskedVAE
 from vae.masked_scoring import Reconstruction, latent_coordinates, latent_divergence, popularity_log_p
 from vae.phase_fields import ANIONS, PhaseField
@@ -119,10 +120,13 @@ class MaskedRanker:
                 warm_start(model, start._fitted()[i % start.n_members].state_dict())
             kept = held_out(fields, self.training.held_out, self.seed + 1000 * i)
             train(model, rows, training, self.seed + 1000 * i, _part(progress, i, self.n_members), kept)
+            fit_interactions(model, rows[~kept])
             members.append(model)
         self._members, self._prepared = members, []
         self.trained_on = data_hash(known)
         self.calibration = self._calibrate(fields)
+        for model in members:  # what was held out has served
+            fit_interactions(model, rows)
         return self
 
     def score(self, fields: Sequence[PhaseField]) -> Scores:
@@ -258,7 +262,8 @@ class MaskedRanker:
         # What can stand where: as in the known fields, and every element that is no anion as a cation.
         metals = torch.tensor([i for i, symbol in enumerate(elements) if symbol not in ANIONS], dtype=torch.long)
         cations, anions = torch.cat([memory[:, :2].flatten(), metals]).unique(), memory[:, 2:].unique()
-        return MaskedVAE(self.config, standardised, known_compounds(elements), memory, cations, anions)
+        compounds, properties = known_compounds(elements), pair_properties(elements)
+        return MaskedVAE(self.config, standardised, compounds, memory, cations, anions, properties)
 
 
 def _over_passes(scores: list[np.ndarray]) -> Scores:

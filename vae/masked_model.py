@@ -67,6 +67,7 @@ class MaskedVAE(nn.Module):
         memory: Known fields, shape (n_known, 4).
         cations: Elements that can be cations in a reconstruction, sorted.
         anions: Elements that can be anions, sorted.
+        properties: Of pairs of elements, see `Evidence`.
     """
 
     cations: Tensor
@@ -86,11 +87,12 @@ class MaskedVAE(nn.Module):
         memory: Tensor,
         cations: Tensor,
         anions: Tensor,
+        properties: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         n, m = descriptors.shape
-        self.evidence = Evidence(descriptors, compounds, memory, config.affinity)
+        self.evidence = Evidence(descriptors, compounds, memory, config.affinity, properties)
         self.encoder = nn.Linear(m, 2 * config.n_latent)
         nn.init.normal_(self.encoder.weight, std=0.6 * m**-0.5)
         self.embedding = nn.Parameter(0.1 * torch.randn(2, n, config.n_latent))

@@ -159,6 +159,16 @@ def test_checkpoint_scores_as_before(ranker, tmp_path):
     assert again.trained_on == ranker.trained_on
 
 
+def test_a_checkpoint_from_before_interactions_is_refused(ranker, tmp_path):
+    ranker.save(tmp_path / "old.pt")
+    content = torch.load(tmp_path / "old.pt", weights_only=True)
+    for state in content["states"]:
+        del state["evidence.interactions"]
+    torch.save(content, tmp_path / "old.pt")
+    with pytest.raises(ValueError, match="weights of another architecture; train again"):
+        type(ranker).load(tmp_path / "old.pt")
+
+
 def test_a_paper_checkpoint_is_refused(ranker, tmp_path):
     torch.save({"kind": "paper"}, tmp_path / "r.pt")
     with pytest.raises(ValueError, match="holds a 'paper' checkpoint where a 'masked' one is needed"):
