@@ -6,17 +6,16 @@ silicon for germanium, each ion in the same oxidation state, Li2SiS3, Li2Si2S5 a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, product
 
-from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
 from pymatgen.core import Composition, Element
 from pymatgen.core.periodic_table import Species
 
 from dft.compositions import ANION_CHARGES
+from dft.ion_likeness import likeness
 
 #: Elements in the systems whose formulas are guessed.
 TERNARY = 3
@@ -90,9 +89,9 @@ def analogues(system: Collection[str], known: Mapping[str, Mapping[str, int]], m
         if len(atoms) == len(elements) == len(kept) + 1 and sum(atoms.values()) <= max_atoms:
             (old,), (new,) = atoms.keys() - kept, elements - kept
             child = {**{symbol: atoms[symbol] for symbol in kept}, new: atoms[old]}
-            if (likeness := max(_likenesses(atoms, child, old, new), default=0.0)) > 0:
-                votes.setdefault(Composition(child).reduced_formula, []).append((likeness, parent))
-    found = [Analogue(f, max(pairs)[1], sum(likeness for likeness, _ in pairs)) for f, pairs in votes.items()]
+            if (vote := max(_likenesses(atoms, child, old, new), default=0.0)) > 0:
+                votes.setdefault(Composition(child).reduced_formula, []).append((vote, parent))
+    found = [Analogue(f, max(pairs)[1], sum(vote for vote, _ in pairs)) for f, pairs in votes.items()]
     return sorted(found, key=lambda a: (-round(a.support, 9), Composition(a.formula).num_atoms, a.formula))
 
 
@@ -103,7 +102,7 @@ def _likenesses(atoms: Mapping[str, int], child: Mapping[str, int], old: str, ne
     shared = [after[symbol] & before[symbol] for symbol in kept] + [after[new] & before[old]]
     for charges in product(*shared):
         if sum(q * child[symbol] for q, symbol in zip(charges, (*kept, new), strict=True)) == 0:
-            yield _likeness(old, new, charges[-1])
+            yield likeness(Species(old, charges[-1]), Species(new, charges[-1]))
 
 
 @cache
@@ -127,19 +126,3 @@ def _charges(symbol: str, cation: bool) -> frozenset[int]:
     positive = {int(q) for q in (*element.common_oxidation_states, *element.icsd_oxidation_states) if q > 0}
     anion = {ANION_CHARGES[symbol]} if symbol in ANION_CHARGES else set()
     return frozenset(anion | (positive if cation else set()))
-
-
-@cache
-def _likeness(old: str, new: str, charge: int) -> float:
-    """Between 0 for ions that were never seen to replace each other, or never at all, and 1."""
-    table = _table()
-    a, b = Species(old, charge), Species(new, charge)
-    weight = table.get_lambda(a, b)
-    if weight <= table.alpha:
-        return 0.0
-    return min(1.0, math.exp(weight - max(table.get_lambda(a, a), table.get_lambda(b, b))))
-
-
-@cache
-def _table() -> SubstitutionProbability:
-    return SubstitutionProbability()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from itertools import permutations
 
 import numpy as np
-from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
 from pymatgen.core import Composition, Structure
 from pymatgen.core.periodic_table import Species
 
 from dft.compositions import oxidation_states
+from dft.ion_likeness import likeness
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.ordered import scaled_to_minimum
 from dft.probes.volumes import rattled
@@ -62,24 +61,11 @@ def _substitutions(
             if any(theirs[a] != reduced[b] for a, b in zip(old, new, strict=True)):
                 continue
             pairs = [(Species(a, old_charges[a]), Species(b, charges[b])) for a, b in zip(old, new, strict=True)]
-            probability = float(np.prod([_probability(a, b) for a, b in pairs]))
+            probability = float(np.prod([likeness(a, b) for a, b in pairs]))
             if probability >= LEAST_PROBABLE ** len(pairs):
                 child = parent.copy()
                 child.replace_species(dict(zip(old, new, strict=True)))
                 yield probability, name, child.get_sorted_structure()
-
-
-def _probability(old: Species, new: Species) -> float:
-    """1 for an ion that stays, else how probably the new one takes its place, relative to its staying."""
-    if old == new:
-        return 1.0
-    table = _probabilities()
-    return float(table.prob(old, new) / max(table.prob(old, old), table.prob(new, new)))
-
-
-@cache
-def _probabilities() -> SubstitutionProbability:
-    return SubstitutionProbability()
 
 
 def _folder(folder: str) -> dict[str, Structure]:
