@@ -14,10 +14,15 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-def sge_files(mongo: MongoServer, tmp_path: Path) -> Path:
-    """The files of FireWorks and jobflow, on a LaunchPad that is prepared and empty."""
+def sge_files(mongo: MongoServer, tmp_path: Path, repository: Path) -> Path:
+    """The files of FireWorks and jobflow, on a LaunchPad that is prepared and empty.
+
+    SGE hands no environment on to its jobs, and the Flows of these tests are defined in the repository.
+    """
     folder = tmp_path / "fireworks"
     mongo.write_files(folder, "sge")
+    adapter = folder / "my_qadapter.yaml"
+    adapter.write_text(adapter.read_text().replace("  export OMP_", f"  export PYTHONPATH={repository}\n  export OMP_"))
     mongo.launchpad().reset("", require_password=False, max_reset_wo_password=0)
     return folder
 
