@@ -43,9 +43,9 @@ def main() -> None:
     chosen = level(arguments.level)
     if not isinstance(chosen, LevelOfTheory):
         raise SystemExit(f"--level {arguments.level!r} is no force field: choose chgnet, sevennet or mace")
-    search = SEARCHES[arguments.search]
-    settings = ProbeSettings(n_structures=search.n_structures, max_atoms=16)
-    funnel = ScreeningMaker.from_level(chosen, rounds=search.rounds, n_final=search.n_final)
+    n_structures, rounds = SEARCHES[arguments.search]
+    settings = ProbeSettings(n_structures=n_structures, max_atoms=16)
+    funnel = ScreeningMaker.from_level(chosen, rounds=rounds)
     funnel.load_engine()
     rows = [compare(formula, settings, funnel, chosen, arguments.seed) for formula in arguments.compositions]
     figures = {"rows": rows, **summary(rows)}
