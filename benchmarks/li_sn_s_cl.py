@@ -36,7 +36,7 @@ from scipy.stats import spearmanr
 
 from dft.competing import build_competing
 from dft.hull import Entry, hull_points, lowest_per_composition
-from dft.levels import LevelOfTheory, level
+from dft.levels import force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
 from loop.exploration import SEARCHES
@@ -109,10 +109,7 @@ class Screening:
     """Runs the screening job of one composition, or takes it from the cache; counts CPU seconds."""
 
     def __init__(self, level_name: str, cache: str | None, **settings: Any) -> None:
-        chosen = level(level_name)
-        if not isinstance(chosen, LevelOfTheory):
-            raise SystemExit(f"--level {level_name!r} is no force field: choose chgnet, sevennet or mace")
-        self.maker = ScreeningMaker.from_level(chosen, **settings)
+        self.maker = ScreeningMaker.from_level(force_field(level_name), **settings)
         self.path = Path(cache) if cache else None
         lines = self.path.read_text().splitlines() if self.path and self.path.exists() else []
         self.known = {row["hash"]: row for row in map(json.loads, lines)}

@@ -20,7 +20,7 @@ from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Composition
 
-from dft.levels import LevelOfTheory, level
+from dft.levels import LevelOfTheory, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker
 from loop.exploration import SEARCHES
@@ -40,9 +40,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    chosen = level(arguments.level)
-    if not isinstance(chosen, LevelOfTheory):
-        raise SystemExit(f"--level {arguments.level!r} is no force field: choose chgnet, sevennet or mace")
+    chosen = force_field(arguments.level)
     n_structures, rounds = SEARCHES[arguments.search]
     settings = ProbeSettings(n_structures=n_structures, max_atoms=16)
     funnel = ScreeningMaker.from_level(chosen, rounds=rounds)

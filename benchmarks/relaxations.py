@@ -22,7 +22,7 @@ from ase.optimize import BFGS, FIRE
 from pymatgen.core import Composition
 
 from dft import engines
-from dft.levels import LevelOfTheory, level
+from dft.levels import LevelOfTheory, force_field
 from dft.probes import ProbeSettings, build_probes
 
 #: Curvature along an atom's coordinate, eV/Å²: that of soft ions. ASE's default is 70.
@@ -74,9 +74,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = level(arguments.level)
-    if not isinstance(chosen, LevelOfTheory):
-        raise SystemExit(f"--level {arguments.level!r} is no force field: choose chgnet, sevennet or mace")
+    chosen = force_field(arguments.level)
     calculator = getattr(engines, chosen.calculator)(**chosen.calculator_kwargs)
     settings = ProbeSettings(max_atoms=16, n_structures=arguments.structures, generators=("ordered",))
     rows = []

@@ -26,7 +26,7 @@ from scipy.spatial import Delaunay
 
 from dft.compositions import neutral_compositions, oxidation_states
 from dft.guards import bad_contact
-from dft.levels import LevelOfTheory, level
+from dft.levels import LevelOfTheory, force_field
 from dft.probes import ProbeSettings, build_probes
 from dft.workflows import Candidate, ScreeningMaker
 from loop.ladder import SEARCHES
@@ -100,9 +100,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    chosen = level(arguments.level)
-    if not isinstance(chosen, LevelOfTheory):
-        raise SystemExit(f"--level {arguments.level!r} is no force field: choose chgnet, sevennet or mace")
+    chosen = force_field(arguments.level)
     ScreeningMaker.from_level(chosen).load_engine()
     formulas = compositions(arguments.fields, arguments.compositions, arguments.seed)
     rows = [look(name, formula, chosen) for formula in formulas for name in arguments.searches]

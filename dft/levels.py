@@ -179,7 +179,7 @@ def level(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfTheory | 
         from dft.first_principles import first_principles_level
 
         return first_principles_level(name, **overrides)
-    return _force_field(name, checkpoint, overrides)
+    return force_field(name, checkpoint, **overrides)
 
 
 def check_overrides(name: str, overrides: dict[str, Any]) -> None:
@@ -202,7 +202,15 @@ def check_overrides(name: str, overrides: dict[str, Any]) -> None:
             raise ValueError(f"setting {key!r} of level_of_theory {name!r} is {value!r}, and must be a positive number")
 
 
-def _force_field(name: str, checkpoint: str, overrides: dict[str, Any]) -> LevelOfTheory:
+def force_field(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfTheory:
+    """As `level`, of force fields alone.
+
+    Raises:
+        ValueError: If it is none, and as `level` does.
+        FileNotFoundError: If the checkpoint is no file.
+    """
+    if name not in _LEVELS:
+        raise ValueError(f"level_of_theory {name!r} is no force field: choose from {sorted(_LEVELS)}")
     check_overrides(name, overrides)
     return replace(_LEVELS[name](**({"checkpoint": checkpoint} if name == "mace" else {})), **overrides)
 

@@ -40,49 +40,42 @@ def cluster_files(mongo: MongoServer, tmp_path: Path) -> Path:
     return folder
 
 
+def running(queue: Slurm | SGE, missing: str) -> Iterator[Slurm | SGE]:
+    """A queue for all tests: it takes seconds to start."""
+    if missing:
+        pytest.skip(f"no queue: {missing}")
+    try:
+        queue.start()
+        yield queue
+    finally:
+        queue.stop()
+
+
+def emptied(queue: Slurm | SGE, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm | SGE]:
+    """An empty queue, found by its commands and by qlaunch through the environment, and emptied afterwards."""
+    for key, value in queue.environment.items():
+        monkeypatch.setenv(key, value)
+    try:
+        yield queue
+    finally:
+        queue.cancel_all()
+
+
 @pytest.fixture(scope="session")
 def slurm_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    """One node for all tests: it takes seconds to start."""
-    if missing := missing_for_slurm():
-        pytest.skip(f"no queue: {missing}")
-    slurm = Slurm(tmp_path_factory.mktemp("slurm"))
-    try:
-        slurm.start()
-        yield slurm
-    finally:
-        slurm.stop()
+    yield from running(Slurm(tmp_path_factory.mktemp("slurm")), missing_for_slurm())
 
 
 @pytest.fixture
 def slurm(slurm_node: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
-    """An empty queue, found by sbatch and qlaunch through the environment, and emptied afterwards."""
-    for key, value in slurm_node.environment.items():
-        monkeypatch.setenv(key, value)
-    try:
-        yield slurm_node
-    finally:
-        slurm_node.cancel_all()
+    yield from emptied(slurm_node, monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def sge_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SGE]:
-    """One SGE for all tests: it takes seconds to start."""
-    if missing := missing_for_sge():
-        pytest.skip(f"no SGE: {missing}")
-    sge = SGE(tmp_path_factory.mktemp("sge"))
-    try:
-        sge.start()
-        yield sge
-    finally:
-        sge.stop()
+    yield from running(SGE(tmp_path_factory.mktemp("sge")), missing_for_sge())
 
 
 @pytest.fixture
 def sge(sge_node: SGE, monkeypatch: pytest.MonkeyPatch) -> Iterator[SGE]:
-    """An empty queue, found by qsub and qlaunch through the environment, and emptied afterwards."""
-    for key, value in sge_node.environment.items():
-        monkeypatch.setenv(key, value)
-    try:
-        yield sge_node
-    finally:
-        sge_node.cancel_all()
+    yield from emptied(sge_node, monkeypatch)

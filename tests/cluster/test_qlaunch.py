@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,19 @@ def submit(mongo: MongoServer, n: int, category: str = "screen"):
     return launchpad, flows
 
 
-def test_one_job_takes_all_calculations(mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path):
+def one_job_takes_all(mongo: MongoServer, cluster_files: Path, repository: Path, jobs: Callable[[], object]) -> None:
+    """Two Flows of two calculations through one queue job; `jobs` tells what is in the queue."""
     launchpad, flows = submit(mongo, 2)
     qlaunch(cluster_files, "singleshot", repository=repository)
     wait_until(lambda: len(launchpad.get_fw_ids({"state": "COMPLETED"})) == 4, "all four jobs are done", 120)
-    wait_until(lambda: not slurm.jobs(), "the queue is empty")
+    wait_until(lambda: not jobs(), "the queue is empty")
     store = mongo.job_store()
     store.connect()
     assert [store.get_output(flow.job_uuids[-1]) for flow in flows] == [11, 12]
+
+
+def test_one_job_takes_all_calculations(mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path):
+    one_job_takes_all(mongo, cluster_files, repository, slurm.jobs)
 
 
 def test_with_reservation_each_calculation_has_a_job_of_its_own_with_its_own_time(

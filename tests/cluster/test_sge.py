@@ -8,7 +8,7 @@ from dft.cluster.queues import end_job, jobs_there, why_over
 from tests.cluster.mongo import MongoServer
 from tests.cluster.processes import wait_until
 from tests.cluster.sge import SGE
-from tests.cluster.test_qlaunch import qlaunch, submit
+from tests.cluster.test_qlaunch import one_job_takes_all, qlaunch, submit
 
 pytestmark = pytest.mark.cluster
 
@@ -40,13 +40,7 @@ def test_a_job_that_ends_says_why(sge: SGE):
 
 
 def test_one_job_takes_all_calculations(mongo: MongoServer, sge: SGE, sge_files: Path, repository: Path):
-    launchpad, flows = submit(mongo, 2)
-    qlaunch(sge_files, "singleshot", repository=repository)
-    wait_until(lambda: len(launchpad.get_fw_ids({"state": "COMPLETED"})) == 4, "all four jobs are done", 120)
-    wait_until(lambda: jobs_there("SGE") == set(), "the queue is empty")
-    store = mongo.job_store()
-    store.connect()
-    assert [store.get_output(flow.job_uuids[-1]) for flow in flows] == [11, 12]
+    one_job_takes_all(mongo, sge_files, repository, lambda: jobs_there("SGE"))
 
 
 def test_with_reservation_a_calculation_has_its_own_time_and_slots(
