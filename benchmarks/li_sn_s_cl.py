@@ -62,9 +62,9 @@ def main() -> None:
     formulas = [f for f in published if f not in COMPETING]
     order = np.random.default_rng(args.seed).permutation(len(formulas))  # a larger subset holds the smaller ones
     formulas = [formulas[i] for i in order[: args.limit]]
-    n_structures, rounds = SEARCHES[args.search]
-    screen = Screening(args.level, args.cache, rounds=rounds)
-    settings = ProbeSettings(max_atoms=48, n_structures=n_structures, generators=tuple(args.generators))
+    search = SEARCHES[args.search]
+    screen = Screening(args.level, args.cache, rounds=search.rounds, n_final=search.n_final)
+    settings = ProbeSettings(max_atoms=48, n_structures=search.n_structures, generators=tuple(args.generators))
     known = known_structures() if args.known else {}
     competing = {
         f: screen(f, partial(list, known[f]) if f in known else partial(build_competing, f, settings, args.seed))

@@ -41,9 +41,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     chosen = force_field(arguments.level)
-    n_structures, rounds = SEARCHES[arguments.search]
-    settings = ProbeSettings(n_structures=n_structures, max_atoms=16)
-    funnel = ScreeningMaker.from_level(chosen, rounds=rounds)
+    search = SEARCHES[arguments.search]
+    settings = ProbeSettings(n_structures=search.n_structures, max_atoms=16)
+    funnel = ScreeningMaker.from_level(chosen, rounds=search.rounds, n_final=search.n_final)
     funnel.load_engine()
     rows = [compare(formula, settings, funnel, chosen, arguments.seed) for formula in arguments.compositions]
     figures = {"rows": rows, **summary(rows)}

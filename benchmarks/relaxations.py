@@ -1,10 +1,9 @@
-"""Full relaxations of probe structures by force calls and energy: ASE's BFGS, which levels use, and two others.
+"""Full relaxations of probe structures by force calls and energy: ours, ASE's BFGS, and atomate2's default.
 
     python benchmarks/relaxations.py [--level chgnet] [--structures 2] [--json out.json]
 
 All start from the same structures and end at the same limit: forces, and the virial divided by the number of atoms,
 below 0.05 eV/Å; no field is one that published energies are compared with. The Frechet filter's criterion is its own.
-`CellBFGS` begins with a fair guess of how stiff atoms and cell are. It is not used: docs/probes.md says why.
 """
 
 from __future__ import annotations
@@ -24,44 +23,21 @@ from pymatgen.core import Composition
 from dft import engines
 from dft.levels import LevelOfTheory, force_field
 from dft.probes import ProbeSettings, build_probes
-
-#: Curvature along an atom's coordinate, eV/Å²: that of soft ions. ASE's default is 70.
-ATOM_STIFFNESS = 20.0
-
-#: Curvature along a strain, eV per atom: 12 is a modulus of 96 GPa at 20 Å³ per atom.
-CELL_STIFFNESS = 12.0
+from dft.relaxation import CellBFGS, CellFilter
 
 
-class CellFilter(UnitCellFilter):
-    """Atoms and cell, a strain counted in angstroms times the square root of the number of atoms."""
+class Unlimited(CellBFGS):
+    """Ours with strains limited as ASE limits every step."""
 
-    def __init__(self, atoms: Atoms, **kwargs: Any) -> None:
-        super().__init__(atoms, **{"cell_factor": len(atoms) ** 0.5, **kwargs})
-
-
-class CellBFGS(BFGS):
-    """BFGS whose first Hessian tells atoms from cell.
-
-    Converged is what ASE's own filter would call so: the forces, and the virial divided by the number of atoms.
-    """
-
-    def initialize(self) -> None:
-        """Set the first Hessian."""
-        super().initialize()
-        self.H0 = np.eye(len(self.H0)) * ATOM_STIFFNESS
-        if isinstance(self.atoms, UnitCellFilter):
-            n_atoms = len(self.atoms.atoms)
-            self.H0[-9:, -9:] = np.eye(9) * CELL_STIFFNESS * n_atoms / self.atoms.cell_factor**2
-
-    def gradient_converged(self, gradient: np.ndarray) -> bool:
-        """Whether every force, eV/Å, is below the limit; the last nine are the cell's."""
-        scaled = np.array(gradient)
-        if isinstance(self.atoms, UnitCellFilter):
-            scaled[-9:] *= self.atoms.cell_factor / len(self.atoms.atoms)
-        return bool(super().gradient_converged(scaled))
+    determine_step = BFGS.determine_step
 
 
-WAYS = {"BFGS": (BFGS, UnitCellFilter), "CellBFGS": (CellBFGS, CellFilter), "FIRE, Frechet": (FIRE, FrechetCellFilter)}
+WAYS = {
+    "ours": (CellBFGS, CellFilter),
+    "no limit of strain": (Unlimited, CellFilter),
+    "BFGS": (BFGS, UnitCellFilter),
+    "FIRE, Frechet": (FIRE, FrechetCellFilter),
+}
 
 #: Two compositions of each of four kinds of salts.
 FORMULAS = ("Na3ZrS3Cl", "Na2ZrS2Cl2", "Mg2AlO2F3", "MgAlO2F", "KSbSeI2", "K2SbSe2I", "Li6PS5Cl", "YClO")

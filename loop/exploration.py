@@ -161,7 +161,7 @@ class Exploration:
         settings = self.campaign.settings
         probe_settings = ProbeSettings(
             generators=settings.probes.generators,
-            n_structures=SEARCHES[settings.probes.search][0],
+            n_structures=SEARCHES[settings.probes.search].n_structures,
             max_atoms=(settings.probes if role == "probe" else settings.competing).max_atoms,
             folder=settings.probes.folder or "",
         )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dft.levels import LevelOfTheory, level
 from dft.section import in_section
@@ -23,10 +23,25 @@ if TYPE_CHECKING:
 
 MEV = 1000.0  # meV per eV
 
-#: How hard the lowest structure of a composition is looked for: structures built, and rounds of (survivors, steps).
-SEARCHES: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
-    "quick": (20, ((4, 6), (2, 12))),
-    "thorough": (50, ((12, 8), (6, 12), (3, 20))),
+
+class Search(NamedTuple):
+    """How hard the lowest structure of a composition is looked for.
+
+    Attributes:
+        n_structures: Structures built.
+        rounds: Pairs of survivors and steps.
+        n_final: Structures relaxed to the end.
+    """
+
+    n_structures: int
+    rounds: tuple[tuple[int, int], ...]
+    n_final: int
+
+
+#: By the name that `probes.search` has.
+SEARCHES = {
+    "quick": Search(20, ((4, 6), (2, 12)), 2),
+    "thorough": Search(50, ((12, 8), (6, 12), (3, 20)), 3),
 }
 
 
@@ -84,8 +99,9 @@ def _rung(campaign: Campaign, number: int, name: str, checkpoint: str, elements:
     found = level(name, checkpoint, **overrides)
     section = settings.ladder.section if number else ()
     if isinstance(found, LevelOfTheory):
-        _, rounds = SEARCHES[settings.probes.search]
-        return Rung(number, found, ScreeningMaker.from_level(found, rounds=rounds), section)
+        search = SEARCHES[settings.probes.search]
+        maker = ScreeningMaker.from_level(found, rounds=search.rounds, n_final=search.n_final)
+        return Rung(number, found, maker, section)
     from dft.first_principles import FirstPrinciplesMaker, missing
 
     if reason := missing(name, elements, overrides):

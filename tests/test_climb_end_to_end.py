@@ -1,4 +1,4 @@
-"""A ladder of two levels with real engines, climbed batch by batch: a pair potential, and CHGNet above it."""
+"""A ladder of two levels with real engines, climbed batch by batch: CHGNet, and its r2SCAN model above it."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ from vae import PhaseField
 
 FIELD = "Na-Li-Br-Cl"
 CONFIGURATION = """
-levels: [lennard-jones, chgnet]
-level_settings: {chgnet: {fmax: 0.5}}
+levels: [chgnet, chgnet-r2scan]
+level_settings: {chgnet: {fmax: 0.5}, chgnet-r2scan: {fmax: 0.5}}
 ladder: {keep: [5], batch: 2, window: 9, structures: 1}
 probes: {max_atoms: 8, compositions_per_field: 6, first_batch: 6}
 competing: {source: phases, max_atoms: 8}
@@ -58,7 +58,7 @@ def kill_in_the_second_batch(process, folder):
 
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory):
-    """Folders of the same exploration, one killed in its second batch at CHGNet and taken up again, one undisturbed."""
+    """Folders of the same exploration, one killed in its second batch at r2SCAN and taken up again, one undisturbed."""
     folder = tmp_path_factory.mktemp("climb")
     (folder / "c.yaml").write_text(CONFIGURATION)
     (folder / "phases").mkdir()
@@ -79,7 +79,8 @@ def test_no_more_go_on_than_the_ladder_keeps(explored):
     assert len(records(explored / "whole", 0)) == 6
     assert len(chosen) == len({Composition(r.composition).reduced_formula for r in chosen}) == 5
     assert len(records(explored / "whole", 1, "competing")) == 8
-    assert "Level of theory: chgnet, the highest of 2" in Campaign.read(explored / "whole").verdicts()[0]["reason"]
+    reason = Campaign.read(explored / "whole").verdicts()[0]["reason"]
+    assert "Level of theory: chgnet-r2scan, the highest of 2" in reason
 
 
 @pytest.mark.physics
@@ -95,7 +96,7 @@ def test_killed_and_taken_up_again_it_chooses_the_same(explored):
 @pytest.mark.physics
 @pytest.mark.slow
 @pytest.mark.parametrize("known", [0, 2, 4])
-def test_each_batch_is_chosen_from_the_prior_and_from_what_chgnet_said_before(explored, known):
+def test_each_batch_is_chosen_from_the_prior_and_from_what_the_upper_level_said_before(explored, known):
     campaign = Campaign.read(explored / "whole")
     low, high = (level.hull for level in levels_of(campaign, FIELD))
     below = list(zip(low.probes["formula"], low.probes["e_above_competing"], strict=True))
@@ -112,7 +113,7 @@ def test_each_batch_is_chosen_from_the_prior_and_from_what_chgnet_said_before(ex
     )
     assert [choice.formula for choice in choices] == high.probes["formula"].iloc[known : known + 2].tolist()
     for choice, told in zip(choices, high.probes["choice"].iloc[known : known + 2], strict=True):
-        assert told.endswith(f"compositions there; at chgnet {choice.reason}")
+        assert told.endswith(f"compositions there; at chgnet-r2scan {choice.reason}")
 
 
 @pytest.mark.physics
@@ -120,4 +121,4 @@ def test_each_batch_is_chosen_from_the_prior_and_from_what_chgnet_said_before(ex
 def test_the_page_says_why_at_both_levels(explored):
     page = (explored / "whole" / "report" / "index.html").read_text(encoding="utf-8")
     assert "first batch, spread over the field" in page
-    assert "; at chgnet expected " in page
+    assert "; at chgnet-r2scan expected " in page

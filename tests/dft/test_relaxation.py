@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from ase.filters import UnitCellFilter
+from ase.optimize import BFGS
+from pymatgen.core import Lattice, Structure
+
+from dft.engines import chgnet
+from dft.levels import level
+from dft.relaxation import STRAIN_STEP, CellBFGS, CellFilter
+
+FMAX = 0.05
+
+
+@pytest.fixture
+def strained():
+    """Rock salt, pulled along one axis, sheared and with its atoms moved."""
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    atoms = salt.to_ase_atoms()
+    atoms.set_cell(atoms.cell @ np.array([[1.06, 0.03, 0], [0, 0.97, 0], [0, 0.02, 1.04]]), scale_atoms=True)
+    atoms.rattle(0.05, seed=0)
+    return atoms
+
+
+def relax(atoms, optimizer, cell_filter):
+    relaxed = atoms.copy()
+    relaxed.calc = chgnet("0.3.0")
+    run = optimizer(cell_filter(relaxed), logfile=None)
+    assert run.run(fmax=FMAX, steps=300)
+    return relaxed, run.nsteps
+
+
+def test_the_same_minimum_in_half_the_steps(strained):
+    ours, steps = relax(strained, CellBFGS, CellFilter)
+    theirs, their_steps = relax(strained, BFGS, UnitCellFilter)
+    assert ours.get_potential_energy() / len(ours) == pytest.approx(
+        theirs.get_potential_energy() / len(theirs), abs=5e-4
+    )
+    assert steps <= their_steps / 2
+
+
+def test_converged_means_what_it_means_to_ase(strained):
+    relaxed, _ = relax(strained, CellBFGS, CellFilter)
+    forces = UnitCellFilter(relaxed).get_forces()
+    assert np.linalg.norm(forces, axis=1).max() < FMAX
+    pulled = CellBFGS(CellFilter(strained_of(relaxed, 1.02)), logfile=None)
+    pulled.fmax = FMAX
+    assert not pulled.converged()
+
+
+def strained_of(atoms, factor):
+    changed = atoms.copy()
+    changed.set_cell(atoms.cell * factor, scale_atoms=True)
+    changed.calc = atoms.calc
+    return changed
+
+
+@pytest.mark.parametrize(("strain", "limited"), [(0.05, STRAIN_STEP), (-0.05, STRAIN_STEP), (0.01, 0.01)])
+def test_a_step_strains_the_cell_within_its_limit_and_moves_the_atoms_all_the_same(strained, strain, limited):
+    run = CellBFGS(CellFilter(strained), logfile=None)
+    step = np.full((len(strained) + 3, 3), 0.05)
+    step[-3:] = strain * run.atoms.cell_factor * np.eye(3)
+    taken = run.determine_step(step.ravel(), np.linalg.norm(step, axis=1)).reshape(-1, 3)
+    scale = min(1.0, run.maxstep / np.linalg.norm(step, axis=1).max())
+    assert taken[:-3] == pytest.approx(step[:-3] * scale)
+    assert np.abs(taken[-3:]).max() / run.atoms.cell_factor == pytest.approx(limited)
+
+
+def test_a_level_relaxes_with_it():
+    maker = level("chgnet").relax_maker()
+    assert maker.optimizer_kwargs["optimizer"] is CellBFGS
+    assert maker.relax_kwargs["cell_filter"] is CellFilter
