@@ -72,7 +72,7 @@ def main() -> None:
     }
     probes = {f: screen(f, partial(build_probes, Composition(f), settings, args.seed)) for f in formulas}
     if args.refine:
-        refine = Screening(args.refine, args.cache, rounds=())
+        refine = Screening(args.refine, args.cache, rounds=search.rounds, n_final=search.n_final)
         competing = {f: refine(f, partial(survivors, row)) for f, row in competing.items()}
         probes = {f: refine(f, partial(survivors, row)) for f, row in probes.items()}
     result = compare(table, competing, probes)

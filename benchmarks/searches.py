@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.filters import UnitCellFilter
 from pymatgen.core import Composition, Structure
 from scipy.spatial import Delaunay
 
@@ -71,6 +72,19 @@ class Swapping(ScreeningMaker):
         return [c for c in best if c.state == "done"]
 
 
+class AseRelaxing(ScreeningMaker):
+    """The funnel with ASE's first Hessian and limit of a step in the place of ours."""
+
+    @classmethod
+    def from_level(cls, level: LevelOfTheory, **settings: Any) -> ScreeningMaker:
+        """See `ScreeningMaker`."""
+        made = super().from_level(level, **settings)
+        for maker in (made.coarse_maker, made.final_maker):
+            maker.optimizer_kwargs = {"optimizer": "BFGS"}
+            maker.relax_kwargs["cell_filter"] = UnitCellFilter
+        return made
+
+
 QUICK, THOROUGH = SEARCHES["quick"], SEARCHES["thorough"]
 WIDER = ((6, 6), (3, 12))
 
@@ -84,6 +98,8 @@ WAYS: dict[str, tuple[type[ScreeningMaker], dict[str, Any], dict[str, Any]]] = {
     ),
     "wider-rounds": (ScreeningMaker, {"rounds": WIDER}, {}),
     "finish-one": (ScreeningMaker, {"n_final": 1}, {}),
+    "ase-finish-one": (AseRelaxing, {"n_final": 1}, {}),
+    "ase-finish-two": (AseRelaxing, {"n_final": 2}, {}),
     "finish-three": (ScreeningMaker, {"rounds": WIDER, "n_final": 3}, {}),
     "three-rounds": (ScreeningMaker, {"rounds": ((8, 6), (4, 8), (2, 12)), "n_final": 2}, {"n_structures": 30}),
     "more-structures": (ScreeningMaker, {}, {"n_structures": 40}),

@@ -14,9 +14,15 @@ from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.probes.elements import element_structures, is_element
 
 #: What the structures of competing phases rest on, for reports.
-OFFLINE_SOURCE = "known formulas, structures by prototype search (AFLOW) and ordered lattices; elements in known types"
+OFFLINE_SOURCE = (
+    "known formulas, structures by search (AFLOW prototypes, ordered lattices, molecules); elements in known types"
+)
 
-#: Of a compound's structures: single points on the small cells of prototypes are cheap and the ionic energy ranks
+#: Packings of molecules, beyond the other structures, as a share of their number: a compound without a metal may be
+#: molecules or a network, and neither is to take the other's place.
+SHARE_OF_MOLECULES = 0.4
+
+#: Of a compound's other structures: single points on the small cells of prototypes are cheap and the ionic energy ranks
 #: layered types badly, so that most are prototypes; the rest are ordered lattices.
 SHARE_OF_PROTOTYPES = 0.6
 
@@ -47,8 +53,8 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         seed: Of the campaign; the result depends on nothing else.
 
     Returns:
-        For an element its known structure first; for a compound prototypes, the common structure types before the rare
-        ones, then ordered lattices, layers before the others.
+        For an element its known structure first; for a compound molecules, if it holds no metal, then prototypes, the
+        common structure types before the rare ones, then ordered lattices, layers before the others.
 
     Raises:
         ValueError: If the formula is none, is too large for the cell, or no structure fits.
@@ -61,12 +67,18 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         raise ValueError(
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
-    everything = replace(settings, generators=("prototypes",), n_structures=sys.maxsize)
-    prototypes = sorted(build_probes(composition, everything, seed), key=_is_rare)
+    molecules = _built("molecules", composition, settings, seed)[: round(SHARE_OF_MOLECULES * settings.n_structures)]
+    prototypes = sorted(_built("prototypes", composition, settings, seed), key=_is_rare)
     known = prototypes[: round(SHARE_OF_PROTOTYPES * settings.n_structures)]
     n_ordered = settings.n_structures - len(known)
-    enough = replace(settings, generators=("ordered",), n_structures=FAMILIES + n_ordered)
-    return known + _layers_first(build_probes(composition, enough, seed))[:n_ordered]
+    ordered = _built("ordered", composition, settings, seed, FAMILIES + n_ordered)
+    return molecules + known + _layers_first(ordered)[:n_ordered]
+
+
+def _built(
+    generator: str, composition: Composition, settings: ProbeSettings, seed: int, n_structures: int = sys.maxsize
+) -> list[ProbeStructure]:
+    return build_probes(composition, replace(settings, generators=(generator,), n_structures=n_structures), seed)
 
 
 def with_further(formulas: Iterable[str], further: Iterable[str], elements: Collection[str]) -> list[str]:

@@ -144,7 +144,7 @@ class ScreeningMaker(Maker):
         for full, steps in self.rounds:
             n = max(1, round(full * smaller))
             advanced: list[Candidate] = []
-            for candidate in remaining:
+            for candidate in _a_place_for_each_kind(remaining, n):
                 if len(advanced) < n:
                     self._relax(candidate, _with_steps(self.coarse_maker, steps), "coarse")
                     advanced += _running([candidate])
@@ -279,6 +279,19 @@ def _with_steps(maker: Any, steps: int) -> Any:
 def _running(candidates: list[Candidate]) -> list[Candidate]:
     """Those still in the running, the lowest energy first."""
     return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
+
+
+def _a_place_for_each_kind(candidates: list[Candidate], n: int) -> list[Candidate]:
+    """The same in another order: of the first `n`, the last places go to ways of building that have none, lowest first.
+
+    Energies before relaxation do not compare molecules with lattices fairly.
+    """
+    kinds: dict[str, Candidate] = {}
+    for candidate in candidates:
+        kinds.setdefault(candidate.generator.split(":")[0], candidate)
+    others = list(kinds.values())[1:n]
+    first = [c for c in candidates if c not in others][: max(0, n - len(others))]
+    return [*first, *others, *(c for c in candidates if c not in first and c not in others)]
 
 
 def _step_in_volume(candidate: Candidate, stress: Any) -> None:

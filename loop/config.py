@@ -135,7 +135,9 @@ class Probes(_Section):
     compositions_per_field: int = Field(8, ge=1, description="charge-neutral compositions per field")
     first_batch: int = Field(4, ge=1, description="compositions spread over the field before anything is known")
     batch: int = Field(4, ge=1, description="compositions chosen at a time from what is known by then")
-    generators: tuple[Literal["ordered", "frameworks", "prototypes", "random", "substitution", "given"], ...] = Field(
+    generators: tuple[
+        Literal["ordered", "frameworks", "prototypes", "molecules", "random", "substitution", "given"], ...
+    ] = Field(
         ("ordered",),
         min_length=1,
         description="ways of building structures: ordered, frameworks, prototypes, random, substitution, given",

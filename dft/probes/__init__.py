@@ -10,6 +10,7 @@ from pymatgen.core import Composition
 
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.known import given, substituted
+from dft.probes.molecules import molecules
 from dft.probes.ordered import frameworks, ordered_lattices
 from dft.probes.prototypes import prototypes
 from dft.probes.random_symmetric import random_symmetric
@@ -21,6 +22,7 @@ GENERATORS: dict[str, Generator] = {
     "ordered": ordered_lattices,
     "frameworks": frameworks,
     "prototypes": prototypes,
+    "molecules": molecules,
     "random": random_symmetric,
     "substitution": substituted,
     "given": given,

@@ -1,0 +1,200 @@
+"""Crystals of molecules, for compounds without a metal: P4O10, P4S3, SO3, PF5, As4S4, POF3.
+
+Lattices of ions hardly ever hold a molecule, and AFLOW has few. Here one is drawn as a graph: one to four atoms of the
+least electronegative element are its centres; the other atoms are bridges between two centres or sit at one. Centres
+without a bridge are bonded. Where the atoms go follows from bond lengths and from atoms keeping apart, as in the
+valence-shell rule (Gillespie & Nyholm, Q. Rev. Chem. Soc. 11, 339 (1957), doi 10.1039/qr9571100339). The molecules are
+then packed like spheres, each turned to where it touches its neighbours least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from ase.data import atomic_numbers, covalent_radii
+from pymatgen.core import Composition, Element, Structure
+from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
+
+from dft.compositions import ANION_CHARGES
+from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.volumes import least_volume, rattled
+
+#: Atoms that have one bond, and never bridge.
+MONOVALENT = frozenset({"H", "F", "Cl", "Br", "I"})
+
+#: Bond lengths as fractions of the sum of covalent radii, from those of P4O10 (P-O 1.60, P=O 1.43 Å), P4S10 (P-S 2.10,
+#: P=S 1.91), PF5 (1.55) and SO3 (1.42): to N, O and F, to others, and what a double bond at one centre takes off.
+SHORT, PLAIN, DOUBLE = 0.93, 0.985, 0.91
+
+#: Atoms at one centre at most, by number of centres: octahedra, ethane, two at each of a ring, one at each of a cage.
+_MOST_AT_ONE = {1: 6, 2: 3, 3: 2, 4: 1}
+
+#: Bonds between the centres of a cage that are bridged, by their number; the three at one atom as in P4S3, a ring as in
+#: As4S4, all as in P4O6.
+_ROUND = ((0, 1), (1, 2), (2, 3), (0, 3), (0, 2), (1, 3))
+_CAGES = {3: ((0, 1), (0, 2), (0, 3)), 4: _ROUND[:4], 5: _ROUND[:5], 6: _ROUND}
+
+#: Primitive cells of one sphere: the close packing, the body-centred and the simple one.
+_PACKINGS = {
+    "fcc": np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]),
+    "bcc": np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]]),
+    "sc": np.eye(3),
+}
+
+#: How many molecules are packed: those first whose atoms have as many bonds as their groups of the periodic table ask,
+#: and of these the ones with more bridges.
+_MOLECULES = 4
+
+#: How often a molecule is embedded and turned at random.
+_EMBEDDINGS, _TURNS = 4, 30
+
+#: Stiffness of bonds, eV/Å², and strength of the repulsion of other atoms, eV Å²: it bends bonds and hardly stretches them.
+_STIFFNESS, _REPULSION = 50.0, 0.5
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """Atoms and their bonds.
+
+    Attributes:
+        symbols: The centres first.
+        n_centres: How many of these.
+        n_bridges: How many atoms lie between two of them.
+        bonds: Which atoms, by their indices, and the order of the bond.
+        label: Such as ``P4, 6 bridges of O``.
+    """
+
+    symbols: tuple[str, ...]
+    n_centres: int
+    n_bridges: int
+    bonds: dict[tuple[int, int], int]
+    label: str
+
+    @property
+    def unusual_bonds(self) -> int:
+        """How many bonds its atoms have too many or too few, summed: none in P4O10, P4S3, SO2 and SO3."""
+        orders = [0] * len(self.symbols)
+        for pair, order in self.bonds.items():
+            for i in pair:
+                orders[i] += order
+        wanted = [_as_centre(s) if i < self.n_centres else (_as_anion(s),) for i, s in enumerate(self.symbols)]
+        return sum(min(abs(order - one) for one in some) for order, some in zip(orders, wanted, strict=True))
+
+    def length(self, first: int, second: int) -> float:
+        """Of the bond between two of its atoms, Å."""
+        symbols = self.symbols[first], self.symbols[second]
+        single = sum(covalent_radii[atomic_numbers[symbol]] for symbol in symbols)
+        single *= SHORT if set(symbols) & {"N", "O", "F"} else PLAIN
+        return float(single * (DOUBLE if self.bonds[first, second] > 1 else 1.0))
+
+
+def molecules(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
+    """Packings of molecules of a composition; none with a metal in it, or where no such molecule holds its atoms."""
+    drawn = sorted(_drawn(composition, settings.max_atoms), key=lambda one: (one.unusual_bonds, -one.n_bridges))
+    built = [(molecule, embedded(molecule, rng)) for molecule in drawn[:_MOLECULES]]
+    return [_packing(*each, name, settings, rng) for name in _PACKINGS for each in built]
+
+
+def _drawn(composition: Composition, max_atoms: int) -> Iterator[Molecule]:
+    """Every molecule that some formula units make."""
+    amounts = {s: round(n) for s, n in composition.reduced_composition.get_el_amt_dict().items()}
+    if len(amounts) < 2 or least_volume(composition) == 0:
+        return
+    centre, *others = sorted(amounts, key=lambda symbol: Element(symbol).X)
+    for units in range(1, 5):
+        n_centres = units * amounts[centre]
+        if n_centres in _MOST_AT_ONE and units * sum(amounts.values()) <= max_atoms:
+            rest = [symbol for symbol in others for _ in range(units * amounts[symbol])]
+            yield from _with_bridges(centre, n_centres, rest)
+
+
+def _with_bridges(centre: str, n_centres: int, others: list[str]) -> Iterator[Molecule]:
+    """The molecules of some centres and other atoms, by number of bridges and by which elements bridge."""
+    most = n_centres * _MOST_AT_ONE[n_centres]
+    for bridged in _bridged(n_centres):
+        if 0 <= len(others) - len(bridged) <= most:
+            orders = {tuple(sorted(others, key=lambda s: (s in MONOVALENT, k * Element(s).X))) for k in (1, -1)}
+            yield from (_molecule(centre, n_centres, bridged, order) for order in sorted(orders))
+
+
+def _bridged(n_centres: int) -> Sequence[Sequence[tuple[int, int]]]:
+    """The ways to choose which pairs of centres are bridged."""
+    if n_centres == 4:
+        return list(_CAGES.values())
+    if n_centres == 3:
+        return [((0, 1), (1, 2), (0, 2))]
+    return [((0, 1),) * k for k in range(3)] if n_centres == 2 else [()]
+
+
+def _molecule(centre: str, n: int, bridged: Sequence[tuple[int, int]], others: Sequence[str]) -> Molecule:
+    """The bridges take the first of the other atoms, the centres in turn the rest."""
+    bonds = {pair: 1 for pair in combinations(range(n), 2) if pair not in bridged}
+    for k, pair in enumerate(bridged):
+        bonds.update({(i, n + k): 1 for i in pair})
+    for k in range(len(bridged), len(others)):
+        bonds[(k - len(bridged)) % n, n + k] = _as_anion(others[k])
+    label = f"{centre}{n}, {len(bridged)} bridges of {'-'.join(dict.fromkeys(others[: len(bridged)]))}"
+    return Molecule((centre,) * n + tuple(others), n, len(bridged), bonds, label if bridged else f"{centre}{n}")
+
+
+def _as_anion(symbol: str) -> int:
+    """Bonds of an atom that is no centre: as many as its charge."""
+    return -ANION_CHARGES.get(symbol, -1)
+
+
+def _as_centre(symbol: str) -> list[int]:
+    """Bonds that a centre may have: all its outer electrons or two, four, six fewer, but enough for an octet."""
+    outer = Element(symbol).group % 10
+    return [n for n in range(outer, 0, -2) if n >= min(outer, 8 - outer)]
+
+
+def embedded(molecule: Molecule, rng: np.random.Generator) -> np.ndarray:
+    """Positions of the atoms, Å, shape (n_atoms, 3), centred: bonds at their lengths, other atoms apart."""
+    n = len(molecule.symbols)
+    bond = np.array(list(molecule.bonds), dtype=int).reshape(-1, 2)
+    lengths = np.array([molecule.length(*pair) for pair in molecule.bonds])
+    apart = np.array([p for p in combinations(range(n), 2) if p not in molecule.bonds], dtype=int).reshape(-1, 2)
+    springs = np.concatenate([bond, apart])
+
+    def strain(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        positions = flat.reshape(n, 3)
+        between = positions[springs[:, 0]] - positions[springs[:, 1]]
+        distance = np.maximum(np.linalg.norm(between, axis=1), 1e-3)
+        off, far = distance[: len(bond)] - lengths, distance[len(bond) :]
+        slope = np.concatenate([2 * _STIFFNESS * off, -2 * _REPULSION / far**3])
+        pull = (slope / distance)[:, None] * between
+        gradient = np.zeros((n, 3))
+        np.add.at(gradient, springs[:, 0], pull)
+        np.add.at(gradient, springs[:, 1], -pull)
+        return float(_STIFFNESS * (off**2).sum() + _REPULSION * (far**-2).sum()), gradient.ravel()
+
+    starts = [rng.normal(scale=1.5, size=3 * n) for _ in range(_EMBEDDINGS)]
+    best = min((minimize(strain, start, jac=True, method="L-BFGS-B") for start in starts), key=lambda found: found.fun)
+    positions = best.x.reshape(n, 3)
+    return positions - positions.mean(axis=0)
+
+
+def _packing(
+    molecule: Molecule, positions: np.ndarray, name: str, settings: ProbeSettings, rng: np.random.Generator
+) -> ProbeStructure:
+    """One molecule in a primitive cell of the mean volume of its atoms in molecular crystals."""
+    cell = _PACKINGS[name]
+    volume = least_volume(Composition({symbol: molecule.symbols.count(symbol) for symbol in molecule.symbols}))
+    cell = cell * (volume / abs(np.linalg.det(cell))) ** (1 / 3)
+    turned = [rotation.apply(positions) for rotation in Rotation.random(_TURNS, rng=rng)]
+    loosest = max(turned, key=lambda atoms: _least_gap(atoms, cell, molecule.symbols))
+    structure = Structure(cell, molecule.symbols, loosest, coords_are_cartesian=True)
+    return ProbeStructure(rattled(structure, settings.rattle, rng), f"molecules: {molecule.label}, {name}")
+
+
+def _least_gap(atoms: np.ndarray, cell: np.ndarray, symbols: Sequence[str]) -> float:
+    """Shortest distance between atoms of neighbouring molecules, as a fraction of the sum of covalent radii."""
+    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    shifts = shifts[np.abs(shifts).any(axis=1)] @ cell
+    radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
+    distances = np.linalg.norm(atoms[None, :, None] - atoms[None, None] - shifts[:, None, None], axis=-1)
+    return float((distances / np.add.outer(radii, radii)).min())
