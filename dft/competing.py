@@ -18,7 +18,7 @@ OFFLINE_SOURCE = (
     "known formulas, structures by search (AFLOW prototypes, ordered lattices, molecules); elements in known types"
 )
 
-#: Packings of molecules, beyond the other structures, as a share of their number: a compound without a metal may be
+#: Structures of molecules and molecular ions, beyond the others, as a share of their number: what they hold may be
 #: molecules or a network, and neither is to take the other's place.
 SHARE_OF_MOLECULES = 0.4
 
@@ -53,8 +53,8 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         seed: Of the campaign; the result depends on nothing else.
 
     Returns:
-        For an element its known structure first; for a compound molecules, if it holds no metal, then prototypes, the
-        common structure types before the rare ones, then ordered lattices, layers before the others.
+        For an element its known structure first; for a compound those of molecules or molecular ions, then prototypes,
+        the common structure types before the rare ones, then ordered lattices, layers before the others.
 
     Raises:
         ValueError: If the formula is none, is too large for the cell, or no structure fits.
@@ -67,7 +67,9 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         raise ValueError(
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
-    molecules = _built("molecules", composition, settings, seed)[: round(SHARE_OF_MOLECULES * settings.n_structures)]
+    kinds = ("molecules", "molecular-ions")  # of which a compound has one at most
+    molecules = [probe for kind in kinds for probe in _built(kind, composition, settings, seed)]
+    molecules = molecules[: round(SHARE_OF_MOLECULES * settings.n_structures)]
     prototypes = sorted(_built("prototypes", composition, settings, seed), key=_is_rare)
     known = prototypes[: round(SHARE_OF_PROTOTYPES * settings.n_structures)]
     n_ordered = settings.n_structures - len(known)

@@ -256,9 +256,7 @@ def _recorded(database: Database) -> Settings:
 def _continue(database: Database, settings: Settings, accept_changes: bool) -> None:
     begun_with = _recorded(database)
     before = begun_with.plain()
-    if "by_analogy" not in settings.competing.model_fields_set:  # its default was another one in earlier versions
-        competing = settings.competing.model_copy(update={"by_analogy": begun_with.competing.by_analogy})
-        settings = settings.model_copy(update={"competing": competing})
+    settings = _with_earlier_defaults(settings, begun_with)
     changed = changed_settings(before, settings.plain())
     begun = database.query("SELECT 1 FROM rankings UNION ALL SELECT 1 FROM calculations LIMIT 1")
     if changed and begun and not accept_changes:
@@ -271,6 +269,20 @@ def _continue(database: Database, settings: Settings, accept_changes: bool) -> N
         done = database.query("SELECT COUNT(*) AS n FROM cycles WHERE state = 'completed'")[0]["n"]
         database.set_meta(**{f"settings_until_cycle_{done}": to_json(before)})
     database.set_meta(settings=to_json(settings.plain()), settings_hash=settings.hash())
+
+
+#: Section and name of settings whose default was another one in earlier versions.
+_CHANGED_DEFAULTS = (("competing", "by_analogy"), ("ladder", "batch"), ("probes", "generators"))
+
+
+def _with_earlier_defaults(settings: Settings, begun_with: Settings) -> Settings:
+    """Settings that nobody has named keep what the campaign was begun with, where the default has changed since."""
+    for section, key in _CHANGED_DEFAULTS:
+        given = getattr(settings, section)
+        if key not in given.model_fields_set:
+            kept = given.model_copy(update={key: getattr(getattr(begun_with, section), key)})
+            settings = settings.model_copy(update={section: kept})
+    return settings
 
 
 def _value(values: dict[str, Any], name: str) -> Any:

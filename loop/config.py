@@ -129,18 +129,22 @@ class RankerSettings(_Section):
     )
 
 
+GeneratorName = Literal[
+    "ordered", "frameworks", "prototypes", "molecules", "molecular-ions", "random", "substitution", "given"
+]
+
+
 class Probes(_Section):
     """Probe compositions and structures in a chosen field."""
 
     compositions_per_field: int = Field(8, ge=1, description="charge-neutral compositions per field")
     first_batch: int = Field(4, ge=1, description="compositions spread over the field before anything is known")
     batch: int = Field(4, ge=1, description="compositions chosen at a time from what is known by then")
-    generators: tuple[
-        Literal["ordered", "frameworks", "prototypes", "molecules", "random", "substitution", "given"], ...
-    ] = Field(
-        ("ordered",),
+    generators: tuple[GeneratorName, ...] = Field(
+        ("ordered", "molecular-ions"),
         min_length=1,
-        description="ways of building structures: ordered, frameworks, prototypes, random, substitution, given",
+        description="ways of building structures: ordered, frameworks, prototypes, molecules, molecular-ions, random, "
+        "substitution, given",
     )
     folder: str | None = Field(None, description="your structures, for the generators substitution and given")
     strategy: Literal["hull", "spread", "grid", "random"] = Field(

@@ -10,6 +10,7 @@ from pymatgen.core import Composition
 
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.known import given, substituted
+from dft.probes.molecular_ions import molecular_ions
 from dft.probes.molecules import molecules
 from dft.probes.ordered import frameworks, ordered_lattices
 from dft.probes.prototypes import prototypes
@@ -23,6 +24,7 @@ GENERATORS: dict[str, Generator] = {
     "frameworks": frameworks,
     "prototypes": prototypes,
     "molecules": molecules,
+    "molecular-ions": molecular_ions,
     "random": random_symmetric,
     "substitution": substituted,
     "given": given,

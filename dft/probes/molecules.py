@@ -9,7 +9,7 @@ then packed like spheres, each turned to where it touches its neighbours least.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -39,7 +39,7 @@ _ROUND = ((0, 1), (1, 2), (2, 3), (0, 3), (0, 2), (1, 3))
 _CAGES = {3: ((0, 1), (0, 2), (0, 3)), 4: _ROUND[:4], 5: _ROUND[:5], 6: _ROUND}
 
 #: Primitive cells of one sphere: the close packing, the body-centred and the simple one.
-_PACKINGS = {
+PACKINGS = {
     "fcc": np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]),
     "bcc": np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]]),
     "sc": np.eye(3),
@@ -50,13 +50,16 @@ _PACKINGS = {
 _MOLECULES = 4
 
 #: How often a molecule is embedded and turned at random.
-_EMBEDDINGS, _TURNS = 4, 30
+_EMBEDDINGS, _TURNS = 3, 30
 
-#: Stiffness of bonds, eV/Å², and strength of the repulsion of other atoms, eV Å²: it bends bonds and hardly stretches them.
+#: Relative change of the energy at which an embedding ends.
+_FLAT = 1e-7
+
+#: Stiffness of bonds, eV/Å², and of other atoms' repulsion, eV Å²: it bends bonds and hardly stretches them.
 _STIFFNESS, _REPULSION = 50.0, 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Molecule:
     """Atoms and their bonds.
 
@@ -66,6 +69,7 @@ class Molecule:
         n_bridges: How many atoms lie between two of them.
         bonds: Which atoms, by their indices, and the order of the bond.
         label: Such as ``P4, 6 bridges of O``.
+        loose_charge: Negative charges that no atom at the end of a single bond carries.
     """
 
     symbols: tuple[str, ...]
@@ -73,16 +77,21 @@ class Molecule:
     n_bridges: int
     bonds: dict[tuple[int, int], int]
     label: str
+    loose_charge: int = 0
 
     @property
     def unusual_bonds(self) -> int:
-        """How many bonds its atoms have too many or too few, summed: none in P4O10, P4S3, SO2 and SO3."""
+        """Bonds that its atoms have too many or too few, and loose charges: none in P4O10, P4S3, SO2 and PO4 (3-)."""
         orders = [0] * len(self.symbols)
         for pair, order in self.bonds.items():
             for i in pair:
                 orders[i] += order
-        wanted = [_as_centre(s) if i < self.n_centres else (_as_anion(s),) for i, s in enumerate(self.symbols)]
-        return sum(min(abs(order - one) for one in some) for order, some in zip(orders, wanted, strict=True))
+        bridges = range(self.n_centres, self.n_centres + self.n_bridges)
+        wanted = [_as_centre(self.symbols[i]) for i in range(self.n_centres)]
+        wanted += [[_as_anion(self.symbols[i])] for i in bridges]
+        return self.loose_charge + sum(
+            min(abs(order - one) for one in some) for order, some in zip(orders, wanted, strict=False)
+        )
 
     def length(self, first: int, second: int) -> float:
         """Of the bond between two of its atoms, Å."""
@@ -94,31 +103,45 @@ class Molecule:
 
 def molecules(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
     """Packings of molecules of a composition; none with a metal in it, or where no such molecule holds its atoms."""
-    drawn = sorted(_drawn(composition, settings.max_atoms), key=lambda one: (one.unusual_bonds, -one.n_bridges))
-    built = [(molecule, embedded(molecule, rng)) for molecule in drawn[:_MOLECULES]]
-    return [_packing(*each, name, settings, rng) for name in _PACKINGS for each in built]
-
-
-def _drawn(composition: Composition, max_atoms: int) -> Iterator[Molecule]:
-    """Every molecule that some formula units make."""
     amounts = {s: round(n) for s, n in composition.reduced_composition.get_el_amt_dict().items()}
-    if len(amounts) < 2 or least_volume(composition) == 0:
+    if least_volume(composition) == 0:
+        return []
+    fitting = usual_first(molecule for _, molecule in drawn(amounts, settings.max_atoms))
+    built = [(molecule, embedded(molecule, rng)) for molecule in fitting]
+    return [_packing(*each, name, settings, rng) for name in PACKINGS for each in built]
+
+
+def usual_first(found: Iterable[Molecule]) -> list[Molecule]:
+    """The few that are packed: those with the fewest unusual bonds, and of these the ones with more bridges."""
+    return sorted(found, key=lambda molecule: (molecule.unusual_bonds, -molecule.n_bridges))[:_MOLECULES]
+
+
+def drawn(amounts: Mapping[str, int], most: int, charge: int = 0) -> Iterator[tuple[int, Molecule]]:
+    """Every molecule that some formula units make, with their number.
+
+    Args:
+        amounts: Atoms of a formula unit; the least electronegative element is the centre.
+        most: Atoms in a molecule.
+        charge: Negative charge of a formula unit.
+    """
+    if len(amounts) < 2:
         return
     centre, *others = sorted(amounts, key=lambda symbol: Element(symbol).X)
     for units in range(1, 5):
         n_centres = units * amounts[centre]
-        if n_centres in _MOST_AT_ONE and units * sum(amounts.values()) <= max_atoms:
+        if n_centres in _MOST_AT_ONE and units * sum(amounts.values()) <= most:
             rest = [symbol for symbol in others for _ in range(units * amounts[symbol])]
-            yield from _with_bridges(centre, n_centres, rest)
+            for molecule in _with_bridges(centre, n_centres, rest, units * charge):
+                yield units, molecule
 
 
-def _with_bridges(centre: str, n_centres: int, others: list[str]) -> Iterator[Molecule]:
+def _with_bridges(centre: str, n_centres: int, others: list[str], charge: int) -> Iterator[Molecule]:
     """The molecules of some centres and other atoms, by number of bridges and by which elements bridge."""
     most = n_centres * _MOST_AT_ONE[n_centres]
     for bridged in _bridged(n_centres):
         if 0 <= len(others) - len(bridged) <= most:
             orders = {tuple(sorted(others, key=lambda s: (s in MONOVALENT, k * Element(s).X))) for k in (1, -1)}
-            yield from (_molecule(centre, n_centres, bridged, order) for order in sorted(orders))
+            yield from (_molecule(centre, n_centres, bridged, order, charge) for order in sorted(orders))
 
 
 def _bridged(n_centres: int) -> Sequence[Sequence[tuple[int, int]]]:
@@ -130,15 +153,17 @@ def _bridged(n_centres: int) -> Sequence[Sequence[tuple[int, int]]]:
     return [((0, 1),) * k for k in range(3)] if n_centres == 2 else [()]
 
 
-def _molecule(centre: str, n: int, bridged: Sequence[tuple[int, int]], others: Sequence[str]) -> Molecule:
-    """The bridges take the first of the other atoms, the centres in turn the rest."""
+def _molecule(centre: str, n: int, bridged: Sequence[tuple[int, int]], others: Sequence[str], charge: int) -> Molecule:
+    """The bridges take the first of the other atoms, the centres in turn the rest, of which the first are charged."""
     bonds = {pair: 1 for pair in combinations(range(n), 2) if pair not in bridged}
     for k, pair in enumerate(bridged):
         bonds.update({(i, n + k): 1 for i in pair})
     for k in range(len(bridged), len(others)):
-        bonds[(k - len(bridged)) % n, n + k] = _as_anion(others[k])
+        charged = int(charge > 0 and _as_anion(others[k]) > 1)
+        bonds[(k - len(bridged)) % n, n + k] = _as_anion(others[k]) - charged
+        charge -= charged
     label = f"{centre}{n}, {len(bridged)} bridges of {'-'.join(dict.fromkeys(others[: len(bridged)]))}"
-    return Molecule((centre,) * n + tuple(others), n, len(bridged), bonds, label if bridged else f"{centre}{n}")
+    return Molecule((centre,) * n + tuple(others), n, len(bridged), bonds, label if bridged else f"{centre}{n}", charge)
 
 
 def _as_anion(symbol: str) -> int:
@@ -173,7 +198,8 @@ def embedded(molecule: Molecule, rng: np.random.Generator) -> np.ndarray:
         return float(_STIFFNESS * (off**2).sum() + _REPULSION * (far**-2).sum()), gradient.ravel()
 
     starts = [rng.normal(scale=1.5, size=3 * n) for _ in range(_EMBEDDINGS)]
-    best = min((minimize(strain, start, jac=True, method="L-BFGS-B") for start in starts), key=lambda found: found.fun)
+    found = [minimize(strain, start, jac=True, method="L-BFGS-B", options={"ftol": _FLAT}) for start in starts]
+    best = min(found, key=lambda one: one.fun)
     positions = best.x.reshape(n, 3)
     return positions - positions.mean(axis=0)
 
@@ -182,13 +208,20 @@ def _packing(
     molecule: Molecule, positions: np.ndarray, name: str, settings: ProbeSettings, rng: np.random.Generator
 ) -> ProbeStructure:
     """One molecule in a primitive cell of the mean volume of its atoms in molecular crystals."""
-    cell = _PACKINGS[name]
+    cell = PACKINGS[name]
     volume = least_volume(Composition({symbol: molecule.symbols.count(symbol) for symbol in molecule.symbols}))
     cell = cell * (volume / abs(np.linalg.det(cell))) ** (1 / 3)
-    turned = [rotation.apply(positions) for rotation in Rotation.random(_TURNS, rng=rng)]
-    loosest = max(turned, key=lambda atoms: _least_gap(atoms, cell, molecule.symbols))
+    loosest = turned_to_fit(positions, cell, molecule.symbols, rng)
     structure = Structure(cell, molecule.symbols, loosest, coords_are_cartesian=True)
     return ProbeStructure(rattled(structure, settings.rattle, rng), f"molecules: {molecule.label}, {name}")
+
+
+def turned_to_fit(
+    positions: np.ndarray, cell: np.ndarray, symbols: Sequence[str], rng: np.random.Generator
+) -> np.ndarray:
+    """Positions of a molecule, Å, turned at random to where it touches its images least."""
+    turned = [rotation.apply(positions) for rotation in Rotation.random(_TURNS, rng=rng)]
+    return max(turned, key=lambda atoms: _least_gap(atoms, cell, symbols))
 
 
 def _least_gap(atoms: np.ndarray, cell: np.ndarray, symbols: Sequence[str]) -> float:

@@ -82,6 +82,15 @@ def test_each_round_takes_the_best_of_the_round_before():
     assert [row["stage"] for row in out["trail"]] == ["final", "coarse", "coarse"]
 
 
+def test_each_way_of_building_keeps_a_place_in_the_rounds():
+    probes = [salt(5.0, "molecules: x"), salt(5.2, "lattice: x"), salt(5.4, "lattice: y")]
+    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    out = screen(probes, SINGLES, coarse, by_volume(a=(-2.0, 1, True)), rounds=((2, 30),))
+    assert [row["stage"] for row in out["trail"]] == ["final", "single point", "coarse"]
+    alone = screen(probes, SINGLES, coarse, by_volume(c=(-1.3, 1, True)), rounds=((1, 30),))
+    assert alone["generator"] == "lattice: y"
+
+
 def test_the_lowest_of_several_finished_counts_wherever_it_stood_before():
     coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
     out = screen([A, B, C], SINGLES, coarse, by_volume(a=(-1.6, 1, True), b=(-2.0, 1, True)), n_final=2)

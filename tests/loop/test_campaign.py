@@ -86,6 +86,17 @@ def test_changed_settings_are_refused_by_name_until_accepted(tmp_path):
         assert json.loads(campaign.database.meta("settings_until_cycle_0"))["seed"] == 0
 
 
+def test_what_a_file_does_not_name_stays_as_begun_where_the_default_has_changed(tmp_path):
+    begun = Settings.model_validate({"probes": {"generators": ["ordered"]}})
+    with Campaign.drive(tmp_path, begun) as campaign:
+        plan(campaign, "aa")
+    with Campaign.drive(tmp_path, Settings()) as campaign:
+        assert campaign.settings.probes.generators == ("ordered",)
+    other = Settings.model_validate({"probes": {"generators": ["frameworks"]}})
+    with pytest.raises(UserError, match=r"probes.generators was \['ordered'\] when"), Campaign.drive(tmp_path, other):
+        pass
+
+
 def test_a_campaign_that_knew_no_formulas_by_analogy_goes_on_without_them(tmp_path):
     with Campaign.drive(tmp_path, Settings()) as campaign:
         plan(campaign, "aa")

@@ -1,0 +1,128 @@
+"""Salts of molecular anions: LiPO3, Li4P2O7, Li2SO4, LiPF6, Li2P2S6.
+
+A lattice of ions gives the phosphorus of a phosphate a hole like that of any cation, and its oxygen no bond to share.
+Here the anion is drawn as a molecule with a charge (`dft.probes.molecules`), one in a cell, and the other ions go where
+the screened potential of all that is there already is lowest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from pymatgen.core import Composition, Element, Structure
+
+from dft.compositions import oxidation_states
+from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.molecules import MONOVALENT, PACKINGS, Molecule, drawn, embedded, turned_to_fit, usual_first
+from dft.probes.volumes import ionic_radius, rattled, rough_volume
+
+#: Volume to start from, as a multiple of that of close-packed ions; of which each further try has so many times more.
+_ROOM, _MORE_ROOM, _TRIES = 1.35, 1.12, 4
+
+#: Points of the grid of positions along each lattice vector, and length over which charges are screened, Å.
+_GRID, _SCREENING = 10, 3.0
+
+#: Least distance of two ions, as a fraction of the sum of their radii, and of like charges, Å.
+_NEAREST, _LIKE_CHARGES = 0.85, 2.3
+
+#: Other atoms that a centre has at most, where the rest of them may be ions of their own.
+_FOUR = 4
+
+
+def molecular_ions(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
+    """Structures of a salt, one molecular anion in a cell; none where no such anion holds its non-metals."""
+    charges = oxidation_states(composition)
+    rest_of = dict(_salts(composition, settings.max_atoms))
+    built = [(m, embedded(m, rng)) for m in usual_first(rest_of)]
+    found = []
+    for name in PACKINGS:
+        for molecule, positions in built:
+            placed = _placed(molecule, rest_of[molecule], positions, name, charges, rng)
+            if placed is not None:
+                label = f"molecular ions: {molecule.label}, {name}"
+                found.append(ProbeStructure(rattled(placed, settings.rattle, rng), label))
+    return found
+
+
+def _salts(composition: Composition, most: int) -> Iterator[tuple[Molecule, dict[str, int]]]:
+    """Molecular anions that some formula units make, each with the ions that are left."""
+    charges = oxidation_states(composition)
+    amounts = {s: round(n) for s, n in composition.reduced_composition.get_el_amt_dict().items()}
+    metals = {s: n for s, n in amounts.items() if Element(s).is_metal and charges[s] > 0}
+    others = {s: n for s, n in amounts.items() if s not in metals}
+    if not metals or len(others) < 2:
+        return
+    centre = min(others, key=lambda symbol: Element(symbol).X)
+    if charges[centre] <= 0 or any(charges[s] >= 0 for s in others if s != centre):
+        return
+    for free in _free(others, centre):
+        group = {s: n - free.get(s, 0) for s, n in others.items() if n > free.get(s, 0)}
+        charge = sum(n * charges[s] for s, n in metals.items()) + sum(n * charges[s] for s, n in free.items())
+        for units, molecule in drawn(group, most, round(charge)):
+            rest = {s: units * n for s, n in {**free, **metals}.items()}
+            if len(molecule.symbols) + sum(rest.values()) <= most:
+                yield molecule, rest
+
+
+def _free(others: Mapping[str, int], centre: str) -> list[dict[str, int]]:
+    """Which atoms are ions of their own: none, the halogens, or those beyond four at a centre."""
+    halogens = {s: n for s, n in others.items() if s in MONOVALENT}
+    beyond, excess = {}, sum(others.values()) - others[centre] - _FOUR * others[centre]
+    for symbol in sorted(others, key=lambda s: (s not in MONOVALENT, -Element(s).X)):
+        if symbol != centre and excess > 0:
+            beyond[symbol] = min(excess, others[symbol])
+            excess -= beyond[symbol]
+    every = [{}, halogens, beyond]
+    return [free for k, free in enumerate(every) if free not in every[:k]]
+
+
+def _placed(
+    molecule: Molecule,
+    rest: Mapping[str, int],
+    positions: np.ndarray,
+    name: str,
+    charges: Mapping[str, float],
+    rng: np.random.Generator,
+) -> Structure | None:
+    """The anion in a primitive cell, turned at random, and the other ions around it; nothing if there is no room."""
+    counts = {symbol: molecule.symbols.count(symbol) for symbol in molecule.symbols}
+    whole = Composition({s: counts.get(s, 0) + rest.get(s, 0) for s in {**counts, **rest}})
+    volume = _ROOM * rough_volume(whole, charges)
+    for _ in range(_TRIES):
+        cell = PACKINGS[name] * (volume / abs(np.linalg.det(PACKINGS[name]))) ** (1 / 3)
+        turned = turned_to_fit(positions, cell, molecule.symbols, rng)
+        ions = Structure(cell, molecule.symbols, turned, coords_are_cartesian=True)
+        if _fill(ions, [s for s in sorted(rest, key=lambda s: charges[s]) for _ in range(rest[s])], charges):
+            return ions
+        volume *= _MORE_ROOM
+    return None
+
+
+def _fill(ions: Structure, symbols: Sequence[str], charges: Mapping[str, float]) -> bool:
+    """Add ions one after another, in place, each at the point of lowest energy; whether all found one."""
+    steps = np.arange(_GRID) / _GRID
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ ions.lattice.matrix
+    points = (grid @ ions.lattice.matrix)[:, None] + shifts[None]
+    energy, nearest = np.zeros((2, len(grid), 0))
+    for symbol in symbols:
+        for site in list(ions)[nearest.shape[1] :]:
+            distance = np.maximum(np.linalg.norm(points - site.coords, axis=-1), 0.1)
+            screened = (np.exp(-distance / _SCREENING) / distance).sum(axis=1)
+            energy = np.column_stack([energy, charges[site.specie.symbol] * screened])
+            nearest = np.column_stack([nearest, distance.min(axis=1)])
+        apart = np.array([_least_distance(symbol, site.specie.symbol, charges) for site in ions])
+        free = (nearest >= apart).all(axis=1)
+        if not free.any():
+            return False
+        best = np.where(free, charges[symbol] * energy.sum(axis=1), np.inf).argmin()
+        ions.append(symbol, grid[best])
+    return True
+
+
+def _least_distance(first: str, second: str, charges: Mapping[str, float]) -> float:
+    """Of two ions, Å."""
+    if charges[first] * charges[second] > 0:
+        return _LIKE_CHARGES
+    return _NEAREST * (ionic_radius(first, charges[first]) + ionic_radius(second, charges[second]))
