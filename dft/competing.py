@@ -68,8 +68,8 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
     kinds = ("molecules", "molecular-ions")  # of which a compound has one at most
-    molecules = [probe for kind in kinds for probe in _built(kind, composition, settings, seed)]
-    molecules = molecules[: round(SHARE_OF_MOLECULES * settings.n_structures)]
+    n_molecules = round(SHARE_OF_MOLECULES * settings.n_structures)
+    molecules = [probe for kind in kinds for probe in _built(kind, composition, settings, seed, n_molecules)]
     prototypes = sorted(_built("prototypes", composition, settings, seed), key=_is_rare)
     known = prototypes[: round(SHARE_OF_PROTOTYPES * settings.n_structures)]
     n_ordered = settings.n_structures - len(known)

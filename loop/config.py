@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -129,9 +129,10 @@ class RankerSettings(_Section):
     )
 
 
-GeneratorName = Literal[
+Generator = Literal[
     "ordered", "frameworks", "prototypes", "molecules", "molecular-ions", "random", "substitution", "given"
 ]
+_GENERATORS = f"ways of building structures: {', '.join(get_args(Generator))}"
 
 
 class Probes(_Section):
@@ -140,12 +141,7 @@ class Probes(_Section):
     compositions_per_field: int = Field(8, ge=1, description="charge-neutral compositions per field")
     first_batch: int = Field(4, ge=1, description="compositions spread over the field before anything is known")
     batch: int = Field(4, ge=1, description="compositions chosen at a time from what is known by then")
-    generators: tuple[GeneratorName, ...] = Field(
-        ("ordered", "molecular-ions"),
-        min_length=1,
-        description="ways of building structures: ordered, frameworks, prototypes, molecules, molecular-ions, random, "
-        "substitution, given",
-    )
+    generators: tuple[Generator, ...] = Field(("ordered", "molecular-ions"), min_length=1, description=_GENERATORS)
     folder: str | None = Field(None, description="your structures, for the generators substitution and given")
     strategy: Literal["hull", "spread", "grid", "random"] = Field(
         "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"

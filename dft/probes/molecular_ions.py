@@ -8,6 +8,7 @@ the screened potential of all that is there already is lowest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from pymatgen.core import Composition, Element, Structure
@@ -21,7 +22,7 @@ from dft.probes.volumes import ionic_radius, rattled, rough_volume
 _ROOM, _MORE_ROOM, _TRIES = 1.35, 1.12, 4
 
 #: Points of the grid of positions along each lattice vector, and length over which charges are screened, Å.
-_GRID, _SCREENING = 10, 3.0
+_GRID, _SCREENING = 8, 3.0
 
 #: Least distance of two ions, as a fraction of the sum of their radii, and of like charges, Å.
 _NEAREST, _LIKE_CHARGES = 0.85, 2.3
@@ -35,9 +36,9 @@ def molecular_ions(composition: Composition, settings: ProbeSettings, rng: np.ra
     charges = oxidation_states(composition)
     rest_of = dict(_salts(composition, settings.max_atoms))
     built = [(m, embedded(m, rng)) for m in usual_first(rest_of)]
-    found = []
-    for name in PACKINGS:
-        for molecule, positions in built:
+    found: list[ProbeStructure] = []
+    for name, (molecule, positions) in product(PACKINGS, built):
+        if len(found) < settings.n_structures:
             placed = _placed(molecule, rest_of[molecule], positions, name, charges, rng)
             if placed is not None:
                 label = f"molecular ions: {molecule.label}, {name}"

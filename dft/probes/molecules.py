@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice, product
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Composition, Element, Structure
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.transform import Rotation
 
 from dft.compositions import ANION_CHARGES
@@ -50,10 +52,10 @@ PACKINGS = {
 _MOLECULES = 4
 
 #: How often a molecule is embedded and turned at random.
-_EMBEDDINGS, _TURNS = 3, 30
+_EMBEDDINGS, _TURNS = 2, 30
 
-#: Relative change of the energy at which an embedding ends.
-_FLAT = 1e-7
+#: Å: how far atoms are moved at random before an embedding, and the relative change of energy at which it ends.
+_SHAKE, _FLAT = 0.3, 1e-7
 
 #: Stiffness of bonds, eV/Å², and of other atoms' repulsion, eV Å²: it bends bonds and hardly stretches them.
 _STIFFNESS, _REPULSION = 50.0, 0.5
@@ -108,7 +110,8 @@ def molecules(composition: Composition, settings: ProbeSettings, rng: np.random.
         return []
     fitting = usual_first(molecule for _, molecule in drawn(amounts, settings.max_atoms))
     built = [(molecule, embedded(molecule, rng)) for molecule in fitting]
-    return [_packing(*each, name, settings, rng) for name in PACKINGS for each in built]
+    wanted = islice(product(PACKINGS, built), settings.n_structures)
+    return [_packing(*each, name, settings, rng) for name, each in wanted]
 
 
 def usual_first(found: Iterable[Molecule]) -> list[Molecule]:
@@ -197,11 +200,21 @@ def embedded(molecule: Molecule, rng: np.random.Generator) -> np.ndarray:
         np.add.at(gradient, springs[:, 1], -pull)
         return float(_STIFFNESS * (off**2).sum() + _REPULSION * (far**-2).sum()), gradient.ravel()
 
-    starts = [rng.normal(scale=1.5, size=3 * n) for _ in range(_EMBEDDINGS)]
+    drawn_flat = _from_distances(n, bond, lengths)
+    starts = [(drawn_flat + rng.normal(scale=_SHAKE, size=(n, 3))).ravel() for _ in range(_EMBEDDINGS)]
     found = [minimize(strain, start, jac=True, method="L-BFGS-B", options={"ftol": _FLAT}) for start in starts]
     best = min(found, key=lambda one: one.fun)
     positions = best.x.reshape(n, 3)
     return positions - positions.mean(axis=0)
+
+
+def _from_distances(n: int, bond: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Positions, Å, whose distances come near those along the bonds (classical scaling)."""
+    along = shortest_path(csr_array((lengths, bond.T), shape=(n, n)), directed=False)
+    centred = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-0.5 * centred @ along**2 @ centred)
+    positions = vectors[:, -3:] * np.sqrt(np.maximum(values[-3:], 0.0))
+    return np.pad(positions, ((0, 0), (0, max(0, 3 - positions.shape[1]))))
 
 
 def _packing(
