@@ -105,20 +105,19 @@ def _fill(ions: Structure, symbols: Sequence[str], charges: Mapping[str, float])
     steps = np.arange(_GRID) / _GRID
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ ions.lattice.matrix
-    points = (grid @ ions.lattice.matrix)[:, None] + shifts[None]
-    energy, nearest = np.zeros((2, len(grid), 0))
+    points = ((grid @ ions.lattice.matrix)[:, None] + shifts[None]).astype(np.float32)
+    energy = np.zeros(len(grid))
+    nearest: list[np.ndarray] = []
     for symbol in symbols:
-        for site in list(ions)[nearest.shape[1] :]:
-            distance = np.maximum(np.linalg.norm(points - site.coords, axis=-1), 0.1)
-            screened = (np.exp(-distance / _SCREENING) / distance).sum(axis=1)
-            energy = np.column_stack([energy, charges[site.specie.symbol] * screened])
-            nearest = np.column_stack([nearest, distance.min(axis=1)])
-        apart = np.array([_least_distance(symbol, site.specie.symbol, charges) for site in ions])
-        free = (nearest >= apart).all(axis=1)
+        for site in list(ions)[len(nearest) :]:
+            distance = np.maximum(np.linalg.norm(points - site.coords.astype(np.float32), axis=-1), 0.1)
+            energy += charges[site.specie.symbol] * (np.exp(-distance / _SCREENING) / distance).sum(axis=1)
+            nearest.append(distance.min(axis=1))
+        apart = [_least_distance(symbol, site.specie.symbol, charges) for site in ions]
+        free = np.all([far >= least for far, least in zip(nearest, apart, strict=True)], axis=0)
         if not free.any():
             return False
-        best = np.where(free, charges[symbol] * energy.sum(axis=1), np.inf).argmin()
-        ions.append(symbol, grid[best])
+        ions.append(symbol, grid[np.where(free, charges[symbol] * energy, np.inf).argmin()])
     return True
 
 

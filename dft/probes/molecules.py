@@ -52,7 +52,7 @@ PACKINGS = {
 _MOLECULES = 4
 
 #: How often a molecule is embedded and turned at random.
-_EMBEDDINGS, _TURNS = 2, 30
+_EMBEDDINGS, _TURNS = 2, 12
 
 #: Å: how far atoms are moved at random before an embedding, and the relative change of energy at which it ends.
 _SHAKE, _FLAT = 0.3, 1e-7
@@ -111,7 +111,7 @@ def molecules(composition: Composition, settings: ProbeSettings, rng: np.random.
     fitting = usual_first(molecule for _, molecule in drawn(amounts, settings.max_atoms))
     built = [(molecule, embedded(molecule, rng)) for molecule in fitting]
     wanted = islice(product(PACKINGS, built), settings.n_structures)
-    return [_packing(*each, name, settings, rng) for name, each in wanted]
+    return [_packing(molecule, positions, name, settings, rng) for name, (molecule, positions) in wanted]
 
 
 def usual_first(found: Iterable[Molecule]) -> list[Molecule]:
