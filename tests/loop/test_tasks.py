@@ -1,0 +1,20 @@
+from pymatgen.core import Lattice, Structure
+
+from dft.probes import ProbeStructure
+from loop.calculation_log import Calculation
+from loop.tasks import expected_cost
+
+
+def calculation(a, n_cells=1):
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    probe = ProbeStructure(salt.make_supercell((n_cells, 1, 1), in_place=False), "given")
+    return Calculation("", "probe", "LiCl", [probe.as_dict()], "", "")
+
+
+def test_larger_and_denser_cells_are_expected_to_take_longer():
+    loose, dense, large = calculation(6.0), calculation(5.0), calculation(5.0, n_cells=2)
+    assert expected_cost(loose) < expected_cost(dense) < expected_cost(large)
+
+
+def test_a_calculation_without_structures_comes_last():
+    assert expected_cost(Calculation("", "probe", "LiCl", [], "nothing to build", "")) == 0
