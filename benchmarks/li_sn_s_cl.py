@@ -36,7 +36,7 @@ from scipy.stats import spearmanr
 
 from dft.competing import build_competing
 from dft.hull import Entry, hull_points, lowest_per_composition
-from dft.levels import force_field
+from dft.levels import FORCE_FIELDS, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
 from loop.exploration import SEARCHES
@@ -85,11 +85,15 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="li_sn_s_cl_dft.csv")
-    parser.add_argument("--level", default="chgnet", help="name of the level of theory")
+    parser.add_argument("--level", choices=FORCE_FIELDS, default="chgnet", help="name of the level of theory")
     parser.add_argument("--search", default="quick", choices=sorted(SEARCHES), help="as in a campaign")
     parser.add_argument("--generators", nargs="+", default=["ordered"], help="of the probes")
     parser.add_argument("--known", action="store_true", help="competing phases in their known structures")
-    parser.add_argument("--refine", help="a second level, on the survivors of the first; the hull is then built at it")
+    parser.add_argument(
+        "--refine",
+        choices=FORCE_FIELDS,
+        help="a second level, on the survivors of the first; the hull is then built at it",
+    )
     parser.add_argument("--limit", type=int, help="a random subset of so many compositions")
     parser.add_argument("--seed", type=int, default=0, help="of the subset and of the structures")
     parser.add_argument("--json", required=True, help="where to write the result")

@@ -20,7 +20,7 @@ from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Composition
 
-from dft.levels import LevelOfTheory, force_field
+from dft.levels import FORCE_FIELDS, LevelOfTheory, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker
 from loop.exploration import SEARCHES
@@ -32,7 +32,7 @@ COMPOSITIONS = ("Li3SnS3Cl", "Li2SnS2Cl2", "Li5SnS4Cl", "Li4SnS2Cl4", "LiSn2S4Cl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--compositions", nargs="+", default=list(COMPOSITIONS))
-    parser.add_argument("--level", default="chgnet")
+    parser.add_argument("--level", choices=FORCE_FIELDS, default="chgnet")
     parser.add_argument("--search", default="quick", choices=sorted(SEARCHES), help="as in a campaign")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)

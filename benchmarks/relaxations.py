@@ -21,7 +21,7 @@ from ase.optimize import BFGS, FIRE
 from pymatgen.core import Composition
 
 from dft import engines
-from dft.levels import LevelOfTheory, force_field
+from dft.levels import FORCE_FIELDS, LevelOfTheory, force_field
 from dft.probes import ProbeSettings, build_probes
 from dft.relaxation import CellBFGS, CellFilter
 
@@ -45,7 +45,7 @@ FORMULAS = ("Na3ZrS3Cl", "Na2ZrS2Cl2", "Mg2AlO2F3", "MgAlO2F", "KSbSeI2", "K2SbS
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--level", default="chgnet")
+    parser.add_argument("--level", choices=FORCE_FIELDS, default="chgnet")
     parser.add_argument("--structures", type=int, default=2, help="of each of eight compositions")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -25,11 +25,12 @@ from ase.filters import UnitCellFilter
 from pymatgen.core import Composition, Structure
 from scipy.spatial import Delaunay
 
+from dft.candidates import Candidate
 from dft.compositions import neutral_compositions, oxidation_states
 from dft.guards import bad_contact
-from dft.levels import LevelOfTheory, force_field
+from dft.levels import FORCE_FIELDS, LevelOfTheory, force_field
 from dft.probes import ProbeSettings, build_probes
-from dft.workflows import Candidate, ScreeningMaker
+from dft.workflows import ScreeningMaker
 from loop.ladder import SEARCHES
 
 #: Fields to choose among searches with, and the sizes of formulas taken from them.
@@ -114,7 +115,7 @@ def main() -> None:
     parser.add_argument("--fields", nargs="+", default=list(FIELDS))
     parser.add_argument("--compositions", type=int, default=4, help="of each field")
     parser.add_argument("--seed", type=int, default=0, help="of the compositions; structures always have seed 0")
-    parser.add_argument("--level", default="chgnet")
+    parser.add_argument("--level", choices=FORCE_FIELDS, default="chgnet")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     import torch

@@ -150,13 +150,16 @@ _LEVELS: dict[str, Callable[..., LevelOfTheory]] = {
 }
 
 
+#: Those that are force fields.
+FORCE_FIELDS = tuple(_LEVELS)
+
 #: Those that are real DFT, see `dft.first_principles`.
 FIRST_PRINCIPLES = ("cp2k", "cp2k-static", "vasp", "vasp-r2scan")
 
 _OVERRIDES = ["fmax", "max_steps"]
 
 #: The names of all levels.
-NAMES = (*_LEVELS, *FIRST_PRINCIPLES)
+NAMES = (*FORCE_FIELDS, *FIRST_PRINCIPLES)
 
 
 def level(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfTheory | FirstPrinciplesLevel:
@@ -210,8 +213,8 @@ def force_field(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfThe
         ValueError: If it is none, and as `level` does.
         FileNotFoundError: If the checkpoint is no file.
     """
-    if name not in _LEVELS:
-        raise ValueError(f"level_of_theory {name!r} is no force field: choose from {sorted(_LEVELS)}")
+    if name not in FORCE_FIELDS:
+        raise ValueError(f"level_of_theory {name!r} is no force field: choose from {sorted(FORCE_FIELDS)}")
     check_overrides(name, overrides)
     return replace(_LEVELS[name](**({"checkpoint": checkpoint} if name == "mace" else {})), **overrides)
 

@@ -13,6 +13,7 @@ import numpy as np
 from jobflow import Maker, job
 from pymatgen.core import Lattice, Structure
 
+from dft.candidates import Candidate, a_place_for_each_kind, furthest, running
 from dft.engines import meter_reading
 from dft.guards import why_rejected
 from dft.levels import LevelOfTheory
@@ -30,31 +31,6 @@ ROUNDS = ((12, 8), (6, 12), (3, 20))
 
 #: Candidates that may fail in the last step before the composition is given up.
 SPARE = 1
-
-
-@dataclass(eq=False)
-class Candidate:
-    """What became of one structure; made fresh for each, so that nothing of one reaches the next."""
-
-    generator: str
-    start: Structure
-    structure: Structure
-    stage: str = "built"
-    energy_per_atom: float | None = None
-    max_force: float | None = None
-    converged: bool = False
-    state: str = "running"
-    reason: str = ""
-
-    @property
-    def rank(self) -> float:
-        """Energy for sorting, eV/atom; last without one."""
-        return np.inf if self.energy_per_atom is None else self.energy_per_atom
-
-    def row(self) -> dict[str, Any]:
-        """The line of the trail."""
-        keys = ("generator", "stage", "energy_per_atom", "state", "reason")
-        return {key: getattr(self, key) for key in keys}
 
 
 @dataclass
@@ -139,18 +115,18 @@ class ScreeningMaker(Maker):
     def _funnel(self, candidates: list[Candidate]) -> list[Candidate]:
         for candidate in candidates:
             self._single_point(candidate)
-        remaining = _running(candidates)
+        remaining = running(candidates)
         smaller = min(1.0, self.full_cell / max(len(c.structure) for c in candidates))
         for full, steps in self.rounds:
             n = max(1, round(full * smaller))
             advanced: list[Candidate] = []
-            for candidate in _a_place_for_each_kind(remaining, n):
+            for candidate in a_place_for_each_kind(remaining, n):
                 if len(advanced) < n:
                     self._relax(candidate, _with_steps(self.coarse_maker, steps), "coarse")
-                    advanced += _running([candidate])
-            remaining = _running(advanced)
+                    advanced += running([candidate])
+            remaining = running(advanced)
         finished: list[Candidate] = []
-        reserves = [c for c in _running(candidates) if c not in remaining]
+        reserves = [c for c in running(candidates) if c not in remaining]
         for candidate in (remaining + reserves)[: self.n_final + SPARE]:
             if len(finished) < self.n_final:
                 self._finish(candidate)
@@ -187,7 +163,7 @@ class ScreeningMaker(Maker):
 
     def _output(self, candidates: list[Candidate], finished: list[Candidate]) -> dict[str, Any]:
         common = {"n_structures": len(candidates), "level": self.level, "trail": [c.row() for c in candidates]}
-        best = min(finished, key=lambda c: c.rank) if finished else _furthest(candidates)
+        best = min(finished, key=lambda c: c.rank) if finished else furthest(candidates)
         return {
             **common,
             "state": best.state,
@@ -276,24 +252,6 @@ def _with_steps(maker: Any, steps: int) -> Any:
     return replace(maker, steps=steps)
 
 
-def _running(candidates: list[Candidate]) -> list[Candidate]:
-    """Those still in the running, the lowest energy first."""
-    return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
-
-
-def _a_place_for_each_kind(candidates: list[Candidate], n: int) -> list[Candidate]:
-    """The same in another order: of the first `n`, the last places go to ways of building that have none, lowest first.
-
-    Energies before relaxation do not compare molecules with lattices fairly.
-    """
-    kinds: dict[str, Candidate] = {}
-    for candidate in candidates:
-        kinds.setdefault(candidate.generator.split(":")[0], candidate)
-    others = list(kinds.values())[1:n]
-    first = [c for c in candidates if c not in others][: max(0, n - len(others))]
-    return [*first, *others, *(c for c in candidates if c not in first and c not in others)]
-
-
 def _step_in_volume(candidate: Candidate, stress: Any) -> None:
     """Scale the cell towards zero pressure."""
     pressure = -float(np.trace(np.reshape(stress, (3, 3)) if np.size(stress) == 9 else _voigt(stress))) / 3
@@ -309,10 +267,3 @@ def _voigt(stress: Any) -> np.ndarray:
 def _bare(structure: Structure) -> Structure:
     """Species and positions alone, without the magnetic moments and forces that a calculator leaves on the sites."""
     return Structure(structure.lattice, [site.specie.symbol for site in structure], structure.frac_coords)
-
-
-def _furthest(candidates: list[Candidate]) -> Candidate:
-    """The candidate that speaks for a composition where none was finished: it went furthest, at the lowest energy."""
-    stages = ("built", "single point", "coarse", "final")
-    stopped = [c for c in candidates if c.state != "outranked"] or candidates
-    return min(stopped, key=lambda c: (-stages.index(c.stage), c.rank))

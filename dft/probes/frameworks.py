@@ -12,9 +12,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import Delaunay
 
-from dft.probes.lattices import SiteLattice, packing
+from dft.probes.lattices import FCC_CELL, NEIGHBOURING_CELLS, SiteLattice, packing
 
-_FCC = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
 _8A = np.array([[0.125] * 3, [0.875] * 3])
 _16D = np.array([[0.5, 0.5, 0.5], [0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]])
 _32E = np.array([[s, s, s] for s in (0.25, 0.75)] + [np.roll([s, s, 1 - s], k) for s in (0.25, 0.75) for k in range(3)])
@@ -47,13 +46,13 @@ def _one_sense(lattice: SiteLattice) -> SiteLattice:
 
 def _spinel() -> SiteLattice:
     """Anions on 32e, cations on 8a and 16d: no octahedron shares a face with a tetrahedron."""
-    return SiteLattice(_FCC, _32E, _8A, _16D, _NONE)
+    return SiteLattice(FCC_CELL, _32E, _8A, _16D, _NONE)
 
 
 def _argyrodite() -> SiteLattice:
     """Anions as the atoms of MgCu2, as in Li6PS5Cl: every hole, 17 for three anions, is a tetrahedron."""
     anions = np.concatenate([_8A, _16D])
-    return SiteLattice(_FCC, anions, _centres_of_tetrahedra(_FCC, anions), _NONE, _NONE)
+    return SiteLattice(FCC_CELL, anions, _centres_of_tetrahedra(FCC_CELL, anions), _NONE, _NONE)
 
 
 def _antiperovskite() -> SiteLattice:
@@ -64,8 +63,7 @@ def _antiperovskite() -> SiteLattice:
 
 def _centres_of_tetrahedra(cell: np.ndarray, frac: np.ndarray) -> np.ndarray:
     """Centres of the tetrahedra of neighbouring sites that fill a cell, fractional, each once."""
-    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    points = (frac[None] + shifts[:, None]).reshape(-1, 3)
+    points = (frac[None] + NEIGHBOURING_CELLS[:, None]).reshape(-1, 3)
     centres = points[Delaunay(points @ cell).simplices].mean(axis=1)
     inside = centres[np.all((centres > -1e-6) & (centres < 1 - 1e-6), axis=1)]
     return np.unique(inside.round(6), axis=0)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
 PACKING_NAMES = {"AB": "fcc", "ABC": "fcc", "ABA": "hcp", "ABACA": "double hcp", "ABAB": "9R", "bcc": "bcc"}
+
+#: Primitive cell of the cubic close packing, in units of the cubic one.
+FCC_CELL = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+
+#: A cell and those around it, in lattice vectors, shape (27, 3).
+NEIGHBOURING_CELLS = np.array(list(product((-1, 0, 1), repeat=3)))
 
 _LAYER = {"A": np.array([0.0, 0.0]), "B": np.array([1 / 3, 2 / 3]), "C": np.array([2 / 3, 1 / 3])}
 

@@ -7,6 +7,7 @@ the screened potential of all that is there already is lowest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
@@ -15,7 +16,17 @@ from pymatgen.core import Composition, Element, Structure
 
 from dft.compositions import oxidation_states
 from dft.probes.base import ProbeSettings, ProbeStructure
-from dft.probes.molecules import MONOVALENT, PACKINGS, Molecule, drawn, embedded, turned_to_fit, usual_first
+from dft.probes.lattices import NEIGHBOURING_CELLS
+from dft.probes.molecules import (
+    MONOVALENT,
+    PACKINGS,
+    Molecule,
+    drawn,
+    embedded,
+    packing_cell,
+    turned_to_fit,
+    usual_first,
+)
 from dft.probes.volumes import ionic_radius, rattled, rough_volume
 
 #: Volume to start from, as a multiple of that of close-packed ions; of which each further try has so many times more.
@@ -87,14 +98,13 @@ def _placed(
     rng: np.random.Generator,
 ) -> Structure | None:
     """The anion in a primitive cell, turned at random, and the other ions around it; nothing if there is no room."""
-    counts = {symbol: molecule.symbols.count(symbol) for symbol in molecule.symbols}
-    whole = Composition({s: counts.get(s, 0) + rest.get(s, 0) for s in {**counts, **rest}})
-    volume = _ROOM * rough_volume(whole, charges)
+    ions_left = [s for s in sorted(rest, key=lambda s: charges[s]) for _ in range(rest[s])]
+    volume = _ROOM * rough_volume(Composition(Counter([*molecule.symbols, *ions_left])), charges)
     for _ in range(_TRIES):
-        cell = PACKINGS[name] * (volume / abs(np.linalg.det(PACKINGS[name]))) ** (1 / 3)
+        cell = packing_cell(name, volume)
         turned = turned_to_fit(positions, cell, molecule.symbols, rng)
         ions = Structure(cell, molecule.symbols, turned, coords_are_cartesian=True)
-        if _fill(ions, [s for s in sorted(rest, key=lambda s: charges[s]) for _ in range(rest[s])], charges):
+        if _fill(ions, ions_left, charges):
             return ions
         volume *= _MORE_ROOM
     return None
@@ -104,7 +114,7 @@ def _fill(ions: Structure, symbols: Sequence[str], charges: Mapping[str, float])
     """Add ions one after another, in place, each at the point of lowest energy; whether all found one."""
     steps = np.arange(_GRID) / _GRID
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ ions.lattice.matrix
+    shifts = NEIGHBOURING_CELLS @ ions.lattice.matrix
     points = ((grid @ ions.lattice.matrix)[:, None] + shifts[None]).astype(np.float32)
     energy = np.zeros(len(grid))
     nearest: list[np.ndarray] = []

@@ -9,6 +9,7 @@ then packed like spheres, each turned to where it touches its neighbours least.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice, product
@@ -23,6 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from dft.compositions import ANION_CHARGES
 from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.lattices import FCC_CELL, NEIGHBOURING_CELLS, packing
 from dft.probes.volumes import least_volume, rattled
 
 #: Atoms that have one bond, and never bridge.
@@ -42,8 +44,8 @@ _CAGES = {3: ((0, 1), (0, 2), (0, 3)), 4: _ROUND[:4], 5: _ROUND[:5], 6: _ROUND}
 
 #: Primitive cells of one sphere: the close packing, the body-centred and the simple one.
 PACKINGS = {
-    "fcc": np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]),
-    "bcc": np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]]),
+    "fcc": FCC_CELL,
+    "bcc": packing("bcc").cell,
     "sc": np.eye(3),
 }
 
@@ -221,12 +223,16 @@ def _packing(
     molecule: Molecule, positions: np.ndarray, name: str, settings: ProbeSettings, rng: np.random.Generator
 ) -> ProbeStructure:
     """One molecule in a primitive cell of the mean volume of its atoms in molecular crystals."""
-    cell = PACKINGS[name]
-    volume = least_volume(Composition({symbol: molecule.symbols.count(symbol) for symbol in molecule.symbols}))
-    cell = cell * (volume / abs(np.linalg.det(cell))) ** (1 / 3)
+    cell = packing_cell(name, least_volume(Composition(Counter(molecule.symbols))))
     loosest = turned_to_fit(positions, cell, molecule.symbols, rng)
     structure = Structure(cell, molecule.symbols, loosest, coords_are_cartesian=True)
     return ProbeStructure(rattled(structure, settings.rattle, rng), f"molecules: {molecule.label}, {name}")
+
+
+def packing_cell(name: str, volume: float) -> np.ndarray:
+    """Primitive cell of a packing of one sphere, with that volume, Å³: vectors as rows, Å."""
+    cell = PACKINGS[name]
+    return np.asarray(cell * (volume / abs(np.linalg.det(cell))) ** (1 / 3))
 
 
 def turned_to_fit(
@@ -239,8 +245,7 @@ def turned_to_fit(
 
 def _least_gap(atoms: np.ndarray, cell: np.ndarray, symbols: Sequence[str]) -> float:
     """Shortest distance between atoms of neighbouring molecules, as a fraction of the sum of covalent radii."""
-    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    shifts = shifts[np.abs(shifts).any(axis=1)] @ cell
+    shifts = NEIGHBOURING_CELLS[NEIGHBOURING_CELLS.any(axis=1)] @ cell
     radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
     distances = np.linalg.norm(atoms[None, :, None] - atoms[None, None] - shifts[:, None, None], axis=-1)
     return float((distances / np.add.outer(radii, radii)).min())
