@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
+#: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
+MOLECULAR = ("molecules", "molecular ions", "chains")
+
 
 @dataclass(eq=False)
 class Candidate:
@@ -42,14 +45,25 @@ def running(candidates: list[Candidate]) -> list[Candidate]:
 def a_place_for_each_kind(candidates: list[Candidate], n: int) -> list[Candidate]:
     """The same in another order: of the first `n`, the last places go to ways of building that have none, lowest first.
 
-    Energies before relaxation do not compare molecules with lattices fairly.
+    Energies before relaxation do not compare molecules with lattices fairly: these and chains come before other ways.
     """
+    every = list(_kinds(candidates).values())[1:]
+    others = sorted(every, key=lambda c: not c.generator.startswith(MOLECULAR))[: n - 1]
+    first = [c for c in candidates if c not in others][: max(0, n - len(others))]
+    return [*first, *others, *(c for c in candidates if c not in first and c not in others)]
+
+
+def for_their_kinds(candidates: list[Candidate]) -> float:
+    """By how much rounds are larger for several ways of building: none for two, a quarter for each further one."""
+    return max(1.0, (2 + len(_kinds(candidates))) / 4)
+
+
+def _kinds(candidates: list[Candidate]) -> dict[str, Candidate]:
+    """The ways of building, each with its first candidate."""
     kinds: dict[str, Candidate] = {}
     for candidate in candidates:
         kinds.setdefault(candidate.generator.split(":")[0], candidate)
-    others = list(kinds.values())[1:n]
-    first = [c for c in candidates if c not in others][: max(0, n - len(others))]
-    return [*first, *others, *(c for c in candidates if c not in first and c not in others)]
+    return kinds
 
 
 def furthest(candidates: list[Candidate]) -> Candidate:

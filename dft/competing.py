@@ -15,12 +15,13 @@ from dft.probes.elements import element_structures, is_element
 
 #: What the structures of competing phases rest on, for reports.
 OFFLINE_SOURCE = (
-    "known formulas, structures by search (AFLOW prototypes, ordered lattices, molecules); elements in known types"
+    "known formulas, structures by search (AFLOW prototypes, ordered lattices, molecules, chains); "
+    "elements in known types"
 )
 
-#: Structures of molecules and molecular ions, beyond the others, as a share of their number: what they hold may be
-#: molecules or a network, and neither is to take the other's place.
-SHARE_OF_MOLECULES = 0.4
+#: Structures of molecules or molecular ions and of chains, beyond the others, as shares of their number: what they hold
+#: may be molecules, chains or a network, and none is to take another's place.
+SHARE_OF_MOLECULES, SHARE_OF_CHAINS = 0.4, 0.3
 
 #: Of a compound's other structures: single points on the small cells of prototypes are cheap and the ionic energy ranks
 #: layered types badly, so that most are prototypes; the rest are ordered lattices.
@@ -36,6 +37,9 @@ COMMON_TYPES = frozenset(
         *("E0_1", "E1_1", "F5_1", "E2_1", "AB3C_oP20_62_c_cd_a", "AB3C_hR10_148_c_f_c", "G0_1", "H1_1", "H2_5"),
     }
 )
+
+#: From a seed to that of further orientations: far from the seeds that campaigns and second searches have.
+_NEXT_SEED = 1_000_003
 
 #: More than there are families of ordered lattices, which come in turn: so many structures hold one of each.
 FAMILIES = 40
@@ -53,8 +57,8 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         seed: Of the campaign; the result depends on nothing else.
 
     Returns:
-        For an element its known structure first; for a compound those of molecules or molecular ions, then prototypes,
-        the common structure types before the rare ones, then ordered lattices, layers before the others.
+        For an element its known structure first; for a compound those of molecules or molecular ions, then chains, then
+        prototypes, the common structure types before the rare ones, then ordered lattices, layers before the others.
 
     Raises:
         ValueError: If the formula is none, is too large for the cell, or no structure fits.
@@ -68,13 +72,27 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
     kinds = ("molecules", "molecular-ions")  # of which a compound has one at most
-    n_molecules = round(SHARE_OF_MOLECULES * settings.n_structures)
-    molecules = [probe for kind in kinds for probe in _built(kind, composition, settings, seed, n_molecules)]
+    n_molecules, n_chains = (round(share * settings.n_structures) for share in (SHARE_OF_MOLECULES, SHARE_OF_CHAINS))
+    molecules = [probe for kind in kinds for probe in _turned(kind, composition, settings, seed, n_molecules)]
+    chains = _turned("chains", composition, settings, seed, n_chains)
     prototypes = sorted(_built("prototypes", composition, settings, seed), key=_is_rare)
     known = prototypes[: round(SHARE_OF_PROTOTYPES * settings.n_structures)]
     n_ordered = settings.n_structures - len(known)
     ordered = _built("ordered", composition, settings, seed, FAMILIES + n_ordered)
-    return molecules + known + _layers_first(ordered)[:n_ordered]
+    return molecules + chains + known + _layers_first(ordered)[:n_ordered]
+
+
+def _turned(
+    generator: str, composition: Composition, settings: ProbeSettings, seed: int, n_structures: int
+) -> list[ProbeStructure]:
+    """As many as asked for, the same molecules or chains in further orientations where there are fewer of them."""
+    found: list[ProbeStructure] = []
+    while len(found) < n_structures:
+        further = _built(generator, composition, settings, seed + len(found) * _NEXT_SEED, n_structures - len(found))
+        if not further:
+            break
+        found += further
+    return found
 
 
 def _built(

@@ -13,7 +13,7 @@ import numpy as np
 from jobflow import Maker, job
 from pymatgen.core import Lattice, Structure
 
-from dft.candidates import Candidate, a_place_for_each_kind, furthest, running
+from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, furthest, running
 from dft.engines import meter_reading
 from dft.guards import why_rejected
 from dft.levels import LevelOfTheory
@@ -28,6 +28,9 @@ VOLUME_STEP = 1.3
 #: Rounds of the funnel: how many structures, how many steps. It keeps the structure that full
 #: relaxation of every candidate finds (docs/probes.md).
 ROUNDS = ((12, 8), (6, 12), (3, 20))
+
+#: Raised whenever the way in which candidates get their places in the rounds changes.
+PLACES = 2
 
 #: Candidates that may fail in the last step before the composition is given up.
 SPARE = 1
@@ -49,7 +52,7 @@ class ScreeningMaker(Maker):
         final_maker: Of a relaxation to the force limit.
         rounds: Structures and steps of each round.
         full_cell: Atoms up to which the rounds are full; larger cells get fewer structures in proportion.
-        n_final: Structures finished.
+        n_final: Structures finished. More than two ways of building get larger rounds, and more structures finished.
         n_survivors: Structures handed on to the next level of a ladder.
     """
 
@@ -82,8 +85,8 @@ class ScreeningMaker(Maker):
     @property
     def funnel(self) -> dict[str, Any]:
         """The settings that, beside the level and the structures, decide the result: for `structure_hash`."""
-        rounds = [list(pair) for pair in self.rounds]
-        return {"rounds": rounds, **{key: getattr(self, key) for key in ("full_cell", "n_final", "n_survivors")}}
+        numbers = {key: getattr(self, key) for key in ("full_cell", "n_final", "n_survivors")}
+        return {"places": PLACES, "rounds": [list(pair) for pair in self.rounds], **numbers}
 
     @job
     def make(self, probes: list[ProbeStructure] | str) -> dict[str, Any]:
@@ -116,9 +119,10 @@ class ScreeningMaker(Maker):
         for candidate in candidates:
             self._single_point(candidate)
         remaining = running(candidates)
-        smaller = min(1.0, self.full_cell / max(len(c.structure) for c in candidates))
+        wider = for_their_kinds(remaining)
+        share = wider * min(1.0, self.full_cell / max(len(c.structure) for c in candidates))
         for full, steps in self.rounds:
-            n = max(1, round(full * smaller))
+            n = max(1, round(full * share))
             advanced: list[Candidate] = []
             for candidate in a_place_for_each_kind(remaining, n):
                 if len(advanced) < n:
@@ -126,9 +130,10 @@ class ScreeningMaker(Maker):
                     advanced += running([candidate])
             remaining = running(advanced)
         finished: list[Candidate] = []
+        n_final = round(self.n_final * wider)
         reserves = [c for c in running(candidates) if c not in remaining]
-        for candidate in (remaining + reserves)[: self.n_final + SPARE]:
-            if len(finished) < self.n_final:
+        for candidate in (remaining + reserves)[: n_final + SPARE]:
+            if len(finished) < n_final:
                 self._finish(candidate)
                 finished += [candidate] if candidate.state == "done" else []
         for candidate in candidates:

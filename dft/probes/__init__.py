@@ -9,6 +9,7 @@ import numpy as np
 from pymatgen.core import Composition
 
 from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.chains import chains
 from dft.probes.known import given, substituted
 from dft.probes.molecular_ions import molecular_ions
 from dft.probes.molecules import molecules
@@ -25,6 +26,7 @@ GENERATORS: dict[str, Generator] = {
     "prototypes": prototypes,
     "molecules": molecules,
     "molecular-ions": molecular_ions,
+    "chains": chains,
     "random": random_symmetric,
     "substitution": substituted,
     "given": given,

@@ -8,7 +8,8 @@ the screened potential of all that is there already is lowest.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -27,7 +28,10 @@ from dft.probes.molecules import (
     turned_to_fit,
     usual_first,
 )
-from dft.probes.volumes import ionic_radius, rattled, rough_volume
+from dft.probes.volumes import ionic_radius, least_volume, rattled, rough_volume
+
+#: What draws molecules of a formula unit's atoms: given these, the most atoms and the charge, with numbers of units.
+Draw = Callable[[Mapping[str, int], int, int], Iterable[tuple[int, Molecule]]]
 
 #: Volume to start from, as a multiple of that of close-packed ions; of which each further try has so many times more.
 _ROOM, _MORE_ROOM, _TRIES = 1.35, 1.12, 4
@@ -45,20 +49,34 @@ _FOUR = 4
 def molecular_ions(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
     """Structures of a salt, one molecular anion in a cell; none where no such anion holds its non-metals."""
     charges = oxidation_states(composition)
-    rest_of = dict(_salts(composition, settings.max_atoms))
+    rest_of = dict(salts(composition, settings.max_atoms, drawn))
     built = [(m, embedded(m, rng)) for m in usual_first(rest_of)]
     found: list[ProbeStructure] = []
     for name, (molecule, positions) in product(PACKINGS, built):
         if len(found) < settings.n_structures:
-            placed = _placed(molecule, rest_of[molecule], positions, name, charges, rng)
+            pack = partial(_turned, molecule, positions, name, rng)
+            placed = with_ions(molecule, rest_of[molecule], pack, charges)
             if placed is not None:
                 label = f"molecular ions: {molecule.label}, {name}"
                 found.append(ProbeStructure(rattled(placed, settings.rattle, rng), label))
     return found
 
 
-def _salts(composition: Composition, most: int) -> Iterator[tuple[Molecule, dict[str, int]]]:
-    """Molecular anions that some formula units make, each with the ions that are left."""
+def _turned(
+    molecule: Molecule, positions: np.ndarray, name: str, rng: np.random.Generator, volume: float
+) -> tuple[np.ndarray, np.ndarray]:
+    cell = packing_cell(name, volume)
+    return cell, turned_to_fit(positions, cell, molecule.symbols, rng)
+
+
+def salts(composition: Composition, most: int, draw: Draw) -> Iterator[tuple[Molecule, dict[str, int]]]:
+    """Molecular anions that some formula units make, each with the ions that are left.
+
+    Args:
+        composition: Of the salt.
+        most: Atoms in a cell.
+        draw: Draws what a number of atoms of each element may make, as `dft.probes.molecules.drawn`.
+    """
     charges = oxidation_states(composition)
     amounts = {s: round(n) for s, n in composition.reduced_composition.get_el_amt_dict().items()}
     metals = {s: n for s, n in amounts.items() if Element(s).is_metal and charges[s] > 0}
@@ -71,7 +89,7 @@ def _salts(composition: Composition, most: int) -> Iterator[tuple[Molecule, dict
     for free in _free(others, centre):
         group = {s: n - free.get(s, 0) for s, n in others.items() if n > free.get(s, 0)}
         charge = sum(n * charges[s] for s, n in metals.items()) + sum(n * charges[s] for s, n in free.items())
-        for units, molecule in drawn(group, most, round(charge)):
+        for units, molecule in draw(group, most, round(charge)):
             rest = {s: units * n for s, n in {**free, **metals}.items()}
             if len(molecule.symbols) + sum(rest.values()) <= most:
                 yield molecule, rest
@@ -89,21 +107,26 @@ def _free(others: Mapping[str, int], centre: str) -> list[dict[str, int]]:
     return [free for k, free in enumerate(every) if free not in every[:k]]
 
 
-def _placed(
+def with_ions(
     molecule: Molecule,
     rest: Mapping[str, int],
-    positions: np.ndarray,
-    name: str,
+    pack: Callable[[float], tuple[np.ndarray, np.ndarray]],
     charges: Mapping[str, float],
-    rng: np.random.Generator,
 ) -> Structure | None:
-    """The anion in a primitive cell, turned at random, and the other ions around it; nothing if there is no room."""
+    """One anion in a cell and the other ions around it; nothing if there is no room.
+
+    Args:
+        molecule: The anion.
+        rest: Number of the other ions.
+        pack: Gives for a volume, Å³, the cell and the anion's positions in it, Å.
+        charges: Of the ions.
+    """
     ions_left = [s for s in sorted(rest, key=lambda s: charges[s]) for _ in range(rest[s])]
-    volume = _ROOM * rough_volume(Composition(Counter([*molecule.symbols, *ions_left])), charges)
+    whole = Composition(Counter([*molecule.symbols, *ions_left]))
+    volume = least_volume(whole) or _ROOM * rough_volume(whole, charges)
     for _ in range(_TRIES):
-        cell = packing_cell(name, volume)
-        turned = turned_to_fit(positions, cell, molecule.symbols, rng)
-        ions = Structure(cell, molecule.symbols, turned, coords_are_cartesian=True)
+        cell, positions = pack(volume)
+        ions = Structure(cell, molecule.symbols, positions, coords_are_cartesian=True)
         if _fill(ions, ions_left, charges):
             return ions
         volume *= _MORE_ROOM

@@ -17,13 +17,13 @@ from itertools import combinations, islice, product
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Composition, Element, Structure
-from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.transform import Rotation
 
 from dft.compositions import ANION_CHARGES
 from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.embedding import Springs
 from dft.probes.lattices import FCC_CELL, NEIGHBOURING_CELLS, packing
 from dft.probes.volumes import least_volume, rattled
 
@@ -56,11 +56,8 @@ _MOLECULES = 4
 #: How often a molecule is embedded and turned at random.
 _EMBEDDINGS, _TURNS = 2, 12
 
-#: Å: how far atoms are moved at random before an embedding, and the relative change of energy at which it ends.
-_SHAKE, _FLAT = 0.3, 1e-7
-
-#: Stiffness of bonds, eV/Å², and of other atoms' repulsion, eV Å²: it bends bonds and hardly stretches them.
-_STIFFNESS, _REPULSION = 50.0, 0.5
+#: Å: how far atoms are moved at random before an embedding.
+_SHAKE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +89,7 @@ class Molecule:
                 orders[i] += order
         bridges = range(self.n_centres, self.n_centres + self.n_bridges)
         wanted = [_as_centre(self.symbols[i]) for i in range(self.n_centres)]
-        wanted += [[_as_anion(self.symbols[i])] for i in bridges]
+        wanted += [[as_anion(self.symbols[i])] for i in bridges]
         return self.loose_charge + sum(
             min(abs(order - one) for one in some) for order, some in zip(orders, wanted, strict=False)
         )
@@ -145,8 +142,12 @@ def _with_bridges(centre: str, n_centres: int, others: list[str], charge: int) -
     most = n_centres * _MOST_AT_ONE[n_centres]
     for bridged in _bridged(n_centres):
         if 0 <= len(others) - len(bridged) <= most:
-            orders = {tuple(sorted(others, key=lambda s: (s in MONOVALENT, k * Element(s).X))) for k in (1, -1)}
-            yield from (_molecule(centre, n_centres, bridged, order, charge) for order in sorted(orders))
+            yield from (_molecule(centre, n_centres, bridged, order, charge) for order in orders_to_bridge(others))
+
+
+def orders_to_bridge(others: Sequence[str]) -> list[tuple[str, ...]]:
+    """The other atoms with those first that are to bridge: the more electronegative ones or the less, halogens last."""
+    return sorted({tuple(sorted(others, key=lambda s: (s in MONOVALENT, k * Element(s).X))) for k in (1, -1)})
 
 
 def _bridged(n_centres: int) -> Sequence[Sequence[tuple[int, int]]]:
@@ -159,19 +160,33 @@ def _bridged(n_centres: int) -> Sequence[Sequence[tuple[int, int]]]:
 
 
 def _molecule(centre: str, n: int, bridged: Sequence[tuple[int, int]], others: Sequence[str], charge: int) -> Molecule:
-    """The bridges take the first of the other atoms, the centres in turn the rest, of which the first are charged."""
+    """The bridges take the first of the other atoms, the centres in turn the rest."""
     bonds = {pair: 1 for pair in combinations(range(n), 2) if pair not in bridged}
     for k, pair in enumerate(bridged):
         bonds.update({(i, n + k): 1 for i in pair})
-    for k in range(len(bridged), len(others)):
-        charged = int(charge > 0 and _as_anion(others[k]) > 1)
-        bonds[(k - len(bridged)) % n, n + k] = _as_anion(others[k]) - charged
+    ends, charge = at_the_centres(n, others, len(bridged), charge)
+    label = f"{centre}{n}{bridges_in_words(others[: len(bridged)])}"
+    return Molecule((centre,) * n + tuple(others), n, len(bridged), bonds | ends, label, charge)
+
+
+def at_the_centres(
+    n: int, others: Sequence[str], n_bridges: int, charge: int
+) -> tuple[dict[tuple[int, int], int], int]:
+    """Bonds of the atoms that do not bridge, the centres in turn, of which the first are charged; and what is left."""
+    bonds = {}
+    for k in range(n_bridges, len(others)):
+        charged = int(charge > 0 and as_anion(others[k]) > 1)
+        bonds[(k - n_bridges) % n, n + k] = as_anion(others[k]) - charged
         charge -= charged
-    label = f"{centre}{n}, {len(bridged)} bridges of {'-'.join(dict.fromkeys(others[: len(bridged)]))}"
-    return Molecule((centre,) * n + tuple(others), n, len(bridged), bonds, label if bridged else f"{centre}{n}", charge)
+    return bonds, charge
 
 
-def _as_anion(symbol: str) -> int:
+def bridges_in_words(symbols: Sequence[str]) -> str:
+    """Such as ``, 6 bridges of O``."""
+    return f", {len(symbols)} bridges of {'-'.join(dict.fromkeys(symbols))}" if symbols else ""
+
+
+def as_anion(symbol: str) -> int:
     """Bonds of an atom that is no centre: as many as its charge."""
     return -ANION_CHARGES.get(symbol, -1)
 
@@ -186,28 +201,11 @@ def embedded(molecule: Molecule, rng: np.random.Generator) -> np.ndarray:
     """Positions of the atoms, Å, shape (n_atoms, 3), centred: bonds at their lengths, other atoms apart."""
     n = len(molecule.symbols)
     bond = np.array(list(molecule.bonds), dtype=int).reshape(-1, 2)
-    lengths = np.array([molecule.length(*pair) for pair in molecule.bonds])
-    apart = np.array([p for p in combinations(range(n), 2) if p not in molecule.bonds], dtype=int).reshape(-1, 2)
-    springs = np.concatenate([bond, apart])
-
-    def strain(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        positions = flat.reshape(n, 3)
-        between = positions[springs[:, 0]] - positions[springs[:, 1]]
-        distance = np.maximum(np.linalg.norm(between, axis=1), 1e-3)
-        off, far = distance[: len(bond)] - lengths, distance[len(bond) :]
-        slope = np.concatenate([2 * _STIFFNESS * off, -2 * _REPULSION / far**3])
-        pull = (slope / distance)[:, None] * between
-        gradient = np.zeros((n, 3))
-        np.add.at(gradient, springs[:, 0], pull)
-        np.add.at(gradient, springs[:, 1], -pull)
-        return float(_STIFFNESS * (off**2).sum() + _REPULSION * (far**-2).sum()), gradient.ravel()
-
-    drawn_flat = _from_distances(n, bond, lengths)
-    starts = [(drawn_flat + rng.normal(scale=_SHAKE, size=(n, 3))).ravel() for _ in range(_EMBEDDINGS)]
-    found = [minimize(strain, start, jac=True, method="L-BFGS-B", options={"ftol": _FLAT}) for start in starts]
-    best = min(found, key=lambda one: one.fun)
-    positions = best.x.reshape(n, 3)
-    return positions - positions.mean(axis=0)
+    lengths = [molecule.length(*pair) for pair in molecule.bonds]
+    apart = [(*pair, 0) for pair in combinations(range(n), 2) if pair not in molecule.bonds]
+    drawn_flat = _from_distances(n, bond, np.array(lengths))
+    starts = [drawn_flat + rng.normal(scale=_SHAKE, size=(n, 3)) for _ in range(_EMBEDDINGS)]
+    return Springs.of([(*pair, 0) for pair in molecule.bonds], lengths, apart).settled(starts)[0]
 
 
 def _from_distances(n: int, bond: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -240,12 +238,12 @@ def turned_to_fit(
 ) -> np.ndarray:
     """Positions of a molecule, Å, turned at random to where it touches its images least."""
     turned = [rotation.apply(positions) for rotation in Rotation.random(_TURNS, rng=rng)]
-    return max(turned, key=lambda atoms: _least_gap(atoms, cell, symbols))
-
-
-def _least_gap(atoms: np.ndarray, cell: np.ndarray, symbols: Sequence[str]) -> float:
-    """Shortest distance between atoms of neighbouring molecules, as a fraction of the sum of covalent radii."""
     shifts = NEIGHBOURING_CELLS[NEIGHBOURING_CELLS.any(axis=1)] @ cell
+    return max(turned, key=lambda atoms: least_gap(atoms, shifts, symbols))
+
+
+def least_gap(atoms: np.ndarray, shifts: np.ndarray, symbols: Sequence[str]) -> float:
+    """Shortest distance to an atom moved by one of these shifts, Å, as a fraction of the sum of covalent radii."""
     radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
     distances = np.linalg.norm(atoms[None, :, None] - atoms[None, None] - shifts[:, None, None], axis=-1)
     return float((distances / np.add.outer(radii, radii)).min())

@@ -131,16 +131,17 @@ def test_no_salt_is_built_without_an_anion_of_two_elements(formula):
     assert build_probes(Composition(formula), SALTS, 0) == []
 
 
-def test_competing_phases_without_a_metal_are_molecules_and_what_they_were_before():
+def test_competing_phases_without_a_metal_are_molecules_chains_and_what_others_are():
     built = build_competing("P2O5", ProbeSettings(n_structures=10, supercells=1, restarts=2), 0)
     kinds = [probe.generator.split(":")[0] for probe in built]
-    assert kinds[:4] == ["molecules"] * 4
-    assert len(kinds) - 4 == 10
+    assert kinds[:7] == ["molecules"] * 4 + ["chains"] * 3
+    assert len(kinds) - 7 == 10
 
 
 @pytest.mark.physics
 def test_phosphorus_pentoxide_is_found_as_its_molecules():
     probes = build_competing("P2O5", ProbeSettings(n_structures=10, supercells=1, restarts=2), 0)
+    probes = [probe for probe in probes if not probe.generator.startswith("chains")]
     found = ScreeningMaker.make.original(
         ScreeningMaker.from_level(force_field("chgnet"), rounds=((4, 6), (2, 12))), probes
     )

@@ -10,6 +10,7 @@ from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Composition, Lattice, Structure
 
+from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds
 from dft.levels import level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
@@ -57,6 +58,8 @@ def by_volume(**results):
     return {VOLUME[name]: result for name, result in results.items()}
 
 
+WAYS = {"ordered lattice: a": -1.2, "prototype: a": -1.1, "chains: a": -1.0}
+
 SINGLES = by_volume(a=(-1.0, 1, True), b=(-1.1, 1, True), c=(-1.2, 1, True))
 
 
@@ -89,6 +92,26 @@ def test_each_way_of_building_keeps_a_place_in_the_rounds():
     assert [row["stage"] for row in out["trail"]] == ["final", "single point", "coarse"]
     alone = screen(probes, SINGLES, coarse, by_volume(c=(-1.3, 1, True)), rounds=((1, 30),))
     assert alone["generator"] == "lattice: y"
+
+
+def test_of_the_other_ways_of_building_molecules_and_chains_come_first():
+    lattice, prototype, chain = (Candidate(name, None, None, energy_per_atom=e) for name, e in WAYS.items())
+    assert a_place_for_each_kind([lattice, prototype, chain], 2) == [lattice, chain, prototype]
+    assert a_place_for_each_kind([lattice, prototype, chain], 3) == [lattice, chain, prototype]
+    assert a_place_for_each_kind([lattice, prototype, chain], 1) == [lattice, prototype, chain]
+
+
+@pytest.mark.parametrize(("names", "share"), [("ab", 1.0), ("a", 1.0), ("abc", 1.25), ("abcd", 1.5)])
+def test_more_than_two_ways_of_building_get_larger_rounds(names, share):
+    assert for_their_kinds([Candidate(f"{name}: {k}", None, None) for name in names for k in range(3)]) == share
+
+
+def test_with_four_ways_of_building_three_are_finished():
+    names = ("ordered lattice: x", "prototype: x", "molecules: x", "chains: x")
+    probes = [salt(5.0 + 0.2 * k, name) for k, name in enumerate(names)]
+    energies = {probe.structure.volume: (-2.0 - 0.1 * k, 1, True) for k, probe in enumerate(probes)}
+    out = screen(probes, energies, energies, energies, rounds=((2, 30),), n_final=2)
+    assert sorted(row["stage"] for row in out["trail"]) == ["final", "final", "final", "single point"]
 
 
 def test_the_lowest_of_several_finished_counts_wherever_it_stood_before():
