@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,16 @@ from loop.records import CalculationRecord, Role
 
 #: States in which a calculation is still to be run.
 OPEN_STATES = ("proposed", "approved", "submitted", "running")
+
+#: What stands in the place of the role where a competing phase is searched for a second time.
+AGAIN = "again"
+
+#: A second search that another field gave rise to counts wherever the same phase competes.
+_AGAIN_ELSEWHERE = (
+    "INSERT OR IGNORE INTO uses SELECT ?, u.level, u.role, u.composition, u.hash, u.reason FROM uses u "
+    f"JOIN calculations c ON c.hash = u.hash AND c.state = 'done' WHERE u.role = '{AGAIN}' AND u.level = ? "
+    "AND u.composition = ? ORDER BY c.energy_per_atom LIMIT 1"
+)
 
 _CALCULATION_COLUMNS = tuple(f.name for f in fields(CalculationRecord) if f.name not in ("structure", "choice"))
 
@@ -28,7 +39,8 @@ class Calculation:
         composition: Formula.
         probes: The structures as plain values, `dft.probes.ProbeStructure.as_dict`.
         problem: Why none could be built; it is then recorded as failed.
-        origin: How the formula of a competing phase came, if no list has it.
+        origin: How the formula of a competing phase came, if no list has it, and whether it was searched for again.
+        again: Whether it is the second, harder search for a competing phase.
     """
 
     hash: str
@@ -37,6 +49,7 @@ class Calculation:
     probes: list[dict[str, Any]]
     problem: str = ""
     origin: str = ""
+    again: bool = False
 
     @property
     def state(self) -> str:
@@ -70,7 +83,7 @@ class CalculationLog:
                     c.hash,
                     phase_field,
                     cycle,
-                    c.role,
+                    AGAIN if c.again else c.role,
                     c.composition,
                     level,
                     c.state,
@@ -84,12 +97,13 @@ class CalculationLog:
         uses = [
             (
                 "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?, ?)",
-                (phase_field, level, c.role, c.composition, c.hash, reason),
+                (phase_field, level, AGAIN if c.again else c.role, c.composition, c.hash, reason),
             )
             for c in items
             for reason in [reasons.get(c.composition, "") if c.role == "probe" else c.origin]
         ]
-        self.database.write(*calculations, *uses)
+        again = [(_AGAIN_ELSEWHERE, (phase_field, level, c.composition)) for c in items if c.role == "competing"]
+        self.database.write(*calculations, *uses, *again)
 
     def unfinished(self, phase_field: str, level: str) -> list[Calculation]:
         """The calculations of a field at a level that are still to be run, competing phases first."""
@@ -99,7 +113,16 @@ class CalculationLog:
             "GROUP BY c.hash ORDER BY c.role, c.n_structures DESC, c.composition",
             (phase_field, level, *OPEN_STATES),
         )
-        return [Calculation(row["hash"], row["role"], row["composition"], json.loads(row["input"])) for row in rows]
+        return [
+            Calculation(
+                row["hash"],
+                "competing" if row["role"] == AGAIN else row["role"],
+                row["composition"],
+                json.loads(row["input"]),
+                again=row["role"] == AGAIN,
+            )
+            for row in rows
+        ]
 
     def begin(self, identity: str) -> None:
         """Record the start of an attempt."""
@@ -146,14 +169,26 @@ class CalculationLog:
         return [row["level"] for row in rows]
 
     def of(self, phase_field: str, role: Role, level: str) -> list[CalculationRecord]:
-        """The calculations that a field's hull at a level rests on, one per composition."""
+        """The calculations that a field's hull at a level rests on, one per composition: of two searches the lower."""
+        records = {record.composition: record for record in self._used(phase_field, role, level)}
+        if role == "competing":
+            for first, second in self.searched_again(phase_field, level):
+                records[first.composition] = min(first, second, key=_energy)
+        return list(records.values())
+
+    def searched_again(self, phase_field: str, level: str) -> list[tuple[CalculationRecord, CalculationRecord]]:
+        """The competing phases of a field that were searched for twice at a level: first search and second."""
+        first = {record.composition: record for record in self._used(phase_field, "competing", level)}
+        return [(first[record.composition], record) for record in self._used(phase_field, AGAIN, level)]
+
+    def _used(self, phase_field: str, use: str, level: str) -> list[CalculationRecord]:
         rows = self.database.query(
             "SELECT c.*, u.composition AS used_as, u.reason AS choice FROM uses u "
             "JOIN calculations c ON c.hash = u.hash WHERE u.phase_field = ? AND u.role = ? AND u.level = ? "
             "ORDER BY u.rowid",
-            (phase_field, role, level),
+            (phase_field, use, level),
         )
-        return [_record(row, role) for row in rows]
+        return [_record(row, "probe" if use == "probe" else "competing") for row in rows]
 
     def table(self) -> pd.DataFrame:
         """Every calculation without its structures."""
@@ -173,6 +208,10 @@ class CalculationLog:
         """How many calculations are in each state."""
         rows = self.database.query("SELECT state, COUNT(*) AS n FROM calculations GROUP BY state ORDER BY state")
         return {row["state"]: row["n"] for row in rows}
+
+
+def _energy(record: CalculationRecord) -> float:
+    return inf if record.energy_per_atom is None else record.energy_per_atom
 
 
 def _record(row: Any, role: Role) -> CalculationRecord:

@@ -272,7 +272,12 @@ def _continue(database: Database, settings: Settings, accept_changes: bool) -> N
 
 
 #: Section and name of settings whose default was another one in earlier versions.
-_CHANGED_DEFAULTS = (("competing", "by_analogy"), ("ladder", "batch"), ("probes", "generators"))
+_CHANGED_DEFAULTS = (
+    ("competing", "by_analogy"),
+    ("competing", "search_again"),
+    ("ladder", "batch"),
+    ("probes", "generators"),
+)
 
 
 def _with_earlier_defaults(settings: Settings, begun_with: Settings) -> Settings:

@@ -130,8 +130,9 @@ class RankerSettings(_Section):
 
 
 Generator = Literal[
-    "ordered", "frameworks", "prototypes", "molecules", "molecular-ions", "random", "substitution", "given"
+    "ordered", "frameworks", "prototypes", "molecules", "molecular-ions", "chains", "random", "substitution", "given"
 ]
+DEFAULT_GENERATORS: tuple[Generator, ...] = ("ordered", "molecular-ions", "chains")
 _GENERATORS = f"ways of building structures: {', '.join(get_args(Generator))}"
 
 
@@ -141,7 +142,7 @@ class Probes(_Section):
     compositions_per_field: int = Field(8, ge=1, description="charge-neutral compositions per field")
     first_batch: int = Field(4, ge=1, description="compositions spread over the field before anything is known")
     batch: int = Field(4, ge=1, description="compositions chosen at a time from what is known by then")
-    generators: tuple[Generator, ...] = Field(("ordered", "molecular-ions"), min_length=1, description=_GENERATORS)
+    generators: tuple[Generator, ...] = Field(DEFAULT_GENERATORS, min_length=1, description=_GENERATORS)
     folder: str | None = Field(None, description="your structures, for the generators substitution and given")
     strategy: Literal["hull", "spread", "grid", "random"] = Field(
         "hull", description="hull: by the chance to lie near the hull; spread, grid or random: to compare with"
@@ -171,9 +172,8 @@ class Competing(_Section):
     window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell in a search; larger formulas get no energy")
     formulas: tuple[str, ...] = Field((), description="compounds to search for beside the known ones: [Li2SnS3]")
-    by_analogy: int = Field(
-        2, ge=0, le=12, description="formulas by analogy per ternary subfield (offline), at most; 0: listed ones alone"
-    )
+    by_analogy: int = Field(2, ge=0, le=12, description="offline, per ternary subfield; 0: listed formulas alone")
+    search_again: bool = Field(True, description="before a field is positive, search for its phases again, harder")
 
     @field_validator("formulas")
     @classmethod
@@ -271,13 +271,14 @@ def recorded_settings(recorded: dict[str, Any]) -> Settings:
     """Settings that a campaign was begun with, by this version or an earlier one, which lacked some of the keys.
 
     Such a key has its default, unless an earlier version did something else: on a ladder the lowest went on, all at
-    once, and no formula came by analogy.
+    once, no formula came by analogy, and nothing was searched for twice.
 
     Raises:
         ValidationError: If this version does not know them.
     """
     if recorded:
-        recorded = {**recorded, "competing": {"by_analogy": 0, **recorded.get("competing", {})}}
+        earlier = {"by_analogy": 0, "search_again": False}
+        recorded = {**recorded, "competing": {**earlier, **recorded.get("competing", {})}}
     if len(recorded.get("levels", ())) > 1:
         recorded = {**recorded, "ladder": {"batch": None, **recorded.get("ladder", {})}}
     return Settings.model_validate(recorded)

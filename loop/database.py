@@ -45,7 +45,8 @@ CREATE TABLE calculations (
     CHECK (energy_per_atom IS NULL OR state = 'done')
 );
 CREATE TABLE uses (                    -- which calculations the hull of a field rests on
-    phase_field TEXT, level TEXT, role TEXT, composition TEXT, hash TEXT, reason TEXT NOT NULL DEFAULT '',
+    phase_field TEXT, level TEXT, role TEXT, -- probe, competing, again: a second search for a competing phase
+    composition TEXT, hash TEXT, reason TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (phase_field, level, role, composition)
 );
 CREATE TABLE attempts (

@@ -24,13 +24,15 @@ from loop.climb import Climb, Step
 from loop.competing_phases import CompetingPhases
 from loop.composition_choice import CompositionChoice
 from loop.errors import RunError
-from loop.feedback import about_the_missing, judge
 from loop.field_hull import FieldHull
-from loop.ladder import SEARCHES, Rung, about_the_level, hull_at, ladder, phases_in_words
+from loop.field_verdict import FieldVerdict
+from loop.ladder import SEARCHES, Rung, hull_at, ladder
 from loop.ladder_settings import section_of
 from loop.level_summaries import keep_summaries
 from loop.records import CalculationRecord, Role
 from loop.report.live import Event
+from loop.second_search import SecondSearch
+from loop.stopping import budget_spent
 from loop.tasks import build, expected_cost, flow_task, structures_of
 from vae import PhaseField
 
@@ -70,8 +72,11 @@ class Exploration:
         if any(verdict["phase_field"] == self.name for verdict in self.campaign.verdicts()):
             return
         self.compute()
-        while batch := self.next_batch(compositions):
-            self.plan(batch)
+        while True:
+            if batch := self.next_batch(compositions):
+                self.plan(batch)
+            elif not self.search_again():
+                break
             self.compute()
         self.climb()
         self.judge()
@@ -141,6 +146,27 @@ class Exploration:
             built += [self._given(formula, structures) for formula, structures in given.items()]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, built, batch)
+
+    def search_again(self) -> bool:
+        """Plan harder searches for the phases that a positive verdict would rest on; whether there are any."""
+        to_search = self._second_search.to_search()
+        if not to_search or budget_spent(self.campaign):
+            return False
+        self.show(Event("stage", phase_field=self.name, text=f"searching again for {len(to_search)} competing phases"))
+        records = {record.composition: record for record in to_search}
+        with self.campaign.timed(self.cycle, "generation"):
+            outcomes = list(self.executor.run([self._second_search.task(record) for record in to_search]))
+        for outcome in outcomes:
+            self._blame_the_machine(outcome)
+        again = [self._second_search.calculation(records[outcome.key], outcome) for outcome in outcomes]
+        again.sort(key=lambda item: item.composition)
+        self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, again, {})
+        return True
+
+    @cached_property
+    def _second_search(self) -> SecondSearch:
+        goes_on = len(self.rungs) > 1
+        return SecondSearch(self.campaign, self.name, self.screening, self.phases.searched, goes_on)
 
     def foreseen(self) -> list[Task]:
         """What is built for this field in any case: the structures of the competing phases that are searched for."""
@@ -246,39 +272,12 @@ class Exploration:
 
     def judge(self) -> None:
         """Put the field on the hull of the highest level that it has reached, and record the verdict."""
-        rung = [rung for rung in self.rungs if rung.number == 0 or self._records("probe", rung)][-1]
-        limits = self.campaign.settings.verdicts
-        band = rung.level.error_band if limits.error_band is None else limits.error_band
-        hull = hull_at(self.campaign, self.name, rung)
-        best = hull.best
-        lowest = None if best is None else float(best["e_above_competing"])
-        composition = "" if best is None else str(best["formula"])
-        # What had no energy at the screening level never came to a further one.
-        hulls = (self._screening_hull(), hull)
-        missing = list(dict.fromkeys(formula for each in hulls for formula in each.missing_competing))
-        guessed = list(dict.fromkeys(formula for each in hulls for formula in each.missing_by_analogy))
-        verdict = judge(lowest, composition, hull.n_probes, band, limits, missing)
-        problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
-        reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
-        reason += about_the_level(self.campaign, self.name, self.rungs, rung, self.held_back)
-        reason += about_the_missing(missing, guessed)
-        if self.stopped:
-            reason += f". Stopped: {self.stopped}"
-        source = self.phases.source + phases_in_words(self.rungs, rung, self.campaign.settings.ladder.window)
-        self.campaign.record_verdict(
-            {
-                "phase_field": self.name,
-                "cycle": self.cycle,
-                "verdict": verdict.verdict,
-                "reason": reason,
-                "best_e_above_hull": None if best is None else float(best["e_above_hull"]),
-                "best_e_above_competing": lowest,
-                "best_composition": composition,
-                "level": rung.identity,
-                "error_band": band,
-                "competing_source": f"{source}; {hull.n_competing} of {len(hull.competing)} have an energy",
-            }
-        )
-        logger.info("%s is %s: %s", self.name, verdict.verdict, reason)
-        text = f"{verdict.verdict}: {reason}"
+        once = self._second_search.searched_once()
+        verdict = FieldVerdict(
+            self.campaign, self.cycle, self.name, self.rungs, self.phases, once, self.stopped, self.held_back
+        ).row()
+        self.campaign.record_verdict(verdict)
+        lowest, composition = verdict["best_e_above_competing"], verdict["best_composition"]
+        text = f"{verdict['verdict']}: {verdict['reason']}"
+        logger.info("%s is %s", self.name, text)
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))

@@ -40,7 +40,7 @@ def export(record: CampaignRecord, folder: Path) -> list[Path]:
 
 
 def _entries(record: CampaignRecord) -> Iterator[ComputedStructureEntry]:
-    """One entry per finished calculation, whichever fields use it."""
+    """One entry per finished calculation, whichever fields use it; of two searches for a phase the lower."""
     seen: set[str] = set()
     for field in _every_level(record):
         for role, table in (("probe", field.probes), ("competing", field.competing)):

@@ -35,6 +35,7 @@ def judge(
     error_band: float,
     limits: Verdicts,
     missing: Sequence[str] = (),
+    searched_once: Sequence[str] = (),
 ) -> Verdict:
     """Judge a field by its lowest probe, allowing for the known error of the level of theory and for what is missing.
 
@@ -47,6 +48,8 @@ def judge(
         limits: Thresholds, eV/atom.
         missing: Formulas of known competing phases without an energy. They could only raise the distance: a filtered
             field stays filtered, but none is positive while one that could take part in a mixture of salts is missing.
+        searched_once: Formulas of competing phases whose second search is missing or gave no energy. None is positive
+            while there are such.
 
     Returns:
         Positive only if the probe stays within `stable_below` with the whole error band added and no charge-balanced
@@ -58,9 +61,13 @@ def judge(
         f"the lowest of {n_probes} probe compositions, {composition}, lies {lowest * MEV:+.0f} meV/atom from the hull "
         f"of the competing phases (error band ±{error_band * MEV:.0f})"
     )
-    if lowest + error_band <= limits.stable_below:
+    if near_enough(lowest, error_band, limits):
         if salts := [formula for formula in missing if is_charge_balanced(Composition(formula))]:
             return Verdict("undecided", f"{where}: near enough, but not without an energy of {', '.join(salts)}")
+        if searched_once:
+            are = "are" if len(searched_once) > 1 else "is"
+            told = f"near enough, but not before {', '.join(searched_once)} {are} searched for again"
+            return Verdict("undecided", f"{where}: {told}")
         return Verdict("positive", f"{where}: within {limits.stable_below * MEV:.0f} even at the worst")
     if lowest - error_band >= limits.filtered_above:
         return Verdict("filtered", f"{where}: beyond {limits.filtered_above * MEV:.0f} even at the best")
@@ -69,6 +76,11 @@ def judge(
         f"{where}: neither within {limits.stable_below * MEV:.0f} nor beyond "
         f"{limits.filtered_above * MEV:.0f} for certain",
     )
+
+
+def near_enough(distance: float, error_band: float, limits: Verdicts) -> bool:
+    """Whether a probe so far from the hull (eV/atom) makes its field positive even at the worst."""
+    return distance + error_band <= limits.stable_below
 
 
 def about_the_missing(known: Sequence[str], by_analogy: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from dft.levels import LevelOfTheory, level
 from dft.section import in_section
 from dft.workflows import ScreeningMaker
 from loop.campaign import Campaign
+from loop.config import Verdicts
 from loop.database import to_json
 from loop.errors import UserError
 from loop.field_hull import FieldHull, field_hull
@@ -44,6 +45,12 @@ SEARCHES = {
     "thorough": Search(50, ((12, 8), (6, 12), (3, 20)), 3),
 }
 
+#: The second search for a competing phase, by the name of the first.
+HARDER = {
+    "quick": Search(50, ((12, 8), (8, 12), (6, 20)), 4),
+    "thorough": Search(100, ((24, 8), (16, 12), (12, 20)), 8),
+}
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -54,12 +61,14 @@ class Rung:
         level: The level of theory.
         maker: What computes one composition at it.
         section: End members between which hulls of this level are built; empty for whole fields.
+        harder: What computes a competing phase that is searched for a second time: at a force field's screening level.
     """
 
     number: int
     level: LevelOfTheory | FirstPrinciplesLevel
     maker: ScreeningMaker | FirstPrinciplesMaker
     section: tuple[str, ...] = ()
+    harder: ScreeningMaker | None = None
 
     @cached_property
     def identity(self) -> str:
@@ -70,6 +79,14 @@ class Rung:
     def is_force_field(self) -> bool:
         """Whether it is cheap enough for several structures per composition."""
         return isinstance(self.level, LevelOfTheory)
+
+    def maker_of(self, again: bool) -> ScreeningMaker | FirstPrinciplesMaker:
+        """What computes a composition for the first time, or again."""
+        return self.harder if again and self.harder else self.maker
+
+    def band(self, limits: Verdicts) -> float:
+        """The error of a distance from the hull that verdicts allow for, eV/atom."""
+        return self.level.error_band if limits.error_band is None else limits.error_band
 
 
 def ladder(campaign: Campaign, elements: Collection[str] = ()) -> list[Rung]:
@@ -99,9 +116,12 @@ def _rung(campaign: Campaign, number: int, name: str, checkpoint: str, elements:
     found = level(name, checkpoint, **overrides)
     section = settings.ladder.section if number else ()
     if isinstance(found, LevelOfTheory):
-        search = SEARCHES[settings.probes.search]
-        maker = ScreeningMaker.from_level(found, rounds=search.rounds, n_final=search.n_final)
-        return Rung(number, found, maker, section)
+        first = settings.probes.search
+        maker, harder = (
+            ScreeningMaker.from_level(found, rounds=search.rounds, n_final=search.n_final)
+            for search in (SEARCHES[first], HARDER[first])
+        )
+        return Rung(number, found, maker, section, None if number else harder)
     from dft.first_principles import FirstPrinciplesMaker, missing
 
     if reason := missing(name, elements, overrides):

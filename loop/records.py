@@ -39,7 +39,7 @@ class CalculationRecord:
         cpu_s: CPU seconds.
         force_calls: Energy-and-force evaluations.
         choice: Why a field's exploration chose this composition; of a competing phase how its formula came if no list
-            has it, else empty.
+            has it, and whether it was searched for again, else empty.
         output: File of the raw output, relative to the campaign folder.
     """
 
@@ -85,7 +85,7 @@ class FieldRecord:
             atoms), choice (why this composition), n_atoms, n_structures, generator, structure (pymatgen dictionary),
             max_force, cpu_s, hash, output.
         competing: One row per competing phase: formula, state, reason, level, energy_per_atom, e_above_hull (eV/atom,
-            among the competing phases), generator, choice (how its formula came if no list has it), structure, hash.
+            among the competing phases), generator, choice (as in `CalculationRecord`), structure, hash.
         level_name: The level's short name, such as ``cp2k``.
         section: End members between which the hull was built; empty for the whole field, elements included.
         lower: The same field at the levels below, the screening level first; each has its own hull and no verdict.

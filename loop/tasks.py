@@ -40,13 +40,13 @@ def flow_task(
     calculation: Calculation, rung: Rung, output: Path, phase_field: str, cycle: int, due: float | None
 ) -> FlowTask:
     """A calculation at one level of theory, with what it takes to run it somewhere else than on this machine."""
-    probes = calculation.probes
+    probes, maker = calculation.probes, rung.maker_of(calculation.again)
     inputs = (packed(probes) if rung.is_force_field else structures_of(probes),)
     return FlowTask(
         calculation.hash,
         screen,
-        (rung.maker, inputs, str(output)),
-        maker=rung.maker,
+        (maker, inputs, str(output)),
+        maker=maker,
         inputs=inputs,
         output=output,
         name=f"{phase_field} {calculation.composition} {rung.level.name}",

@@ -1,19 +1,13 @@
 """A ladder of two levels with real engines, climbed batch by batch: CHGNet, and its r2SCAN model above it."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from loop.acquisition import choose_compositions
 from loop.campaign import Campaign
-from loop.errors import UserError
 from loop.field_hull import entry_of
 from loop.levels_of_field import levels_of
+from tests.explorations import explore, kill_when
 from vae import PhaseField
 
 FIELD = "Na-Li-Br-Cl"
@@ -29,31 +23,11 @@ execution: {workers: 1, store: outputs}
 SALTS = {("Li", "Cl"): 5.1, ("Li", "Br"): 5.5, ("Na", "Cl"): 6.0, ("Na", "Br"): 6.4}
 
 
-def explore(folder, name):
-    command = [sys.executable, "-m", "loop.cli", "explore", FIELD, "--config", "c.yaml", "--dir", name]
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    with (folder / f"{name}.log").open("a") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-
-
 def records(folder, number, role="probe"):
     """The calculations at a level, by its place in the ladder, in the order in which they were chosen."""
     campaign = Campaign.read(folder)
     levels = campaign.calculations.levels(FIELD)
     return campaign.calculations.of(FIELD, role, levels[number]) if len(levels) > number else []
-
-
-def kill_in_the_second_batch(process, folder):
-    while process.poll() is None:
-        try:
-            if len(records(folder, 1)) > 2:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                return
-        except UserError:  # the folder is only just being made
-            pass
-        time.sleep(0.02)
-    pytest.fail("the process ended before it could be killed")
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +39,10 @@ def explored(tmp_path_factory):
     for salt, a in SALTS.items():
         structure = Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), salt, [[0, 0, 0], [0.5, 0.5, 0.5]])
         structure.to(folder / f"phases/{''.join(salt)}.cif")
-    kill_in_the_second_batch(explore(folder, "killed"), folder / "killed")
+    kill_when(explore(folder, "killed", FIELD), lambda: len(records(folder / "killed", 1)) > 2)
     assert not Campaign.read(folder / "killed").verdicts()
     for name in ("killed", "whole"):  # the second finds most of its calculations in the store
-        assert explore(folder, name).wait() == 0, (folder / f"{name}.log").read_text()
+        assert explore(folder, name, FIELD).wait() == 0, (folder / f"{name}.log").read_text()
     return folder
 
 

@@ -22,6 +22,7 @@ class PlainLevel:
     name: str
     error_band: float = 0.01
     error_source: str = "the test"
+    package: str = ""
 
     @property
     def identity(self):
@@ -38,7 +39,7 @@ class PlainMaker(Maker):
 
 
 def rung(number, name, section=()):
-    return Rung(number, PlainLevel(name), PlainMaker(), section)
+    return Rung(number, PlainLevel(name), PlainMaker(), section, None if number else PlainMaker("harder"))
 
 
 LOW, HIGH = rung(0, "low"), rung(1, "high")

@@ -97,15 +97,15 @@ def test_what_a_file_does_not_name_stays_as_begun_where_the_default_has_changed(
         pass
 
 
-def test_a_campaign_that_knew_no_formulas_by_analogy_goes_on_without_them(tmp_path):
+def test_a_campaign_that_knew_no_formulas_by_analogy_and_no_second_search_goes_on_without_them(tmp_path):
     with Campaign.drive(tmp_path, Settings()) as campaign:
         plan(campaign, "aa")
         earlier = campaign.settings.plain()
-        del earlier["competing"]["by_analogy"]
+        del earlier["competing"]["by_analogy"], earlier["competing"]["search_again"]
         campaign.database.set_meta(settings=json.dumps(earlier))
     for settings in (None, Settings(), Settings()):  # again and again, with a file that does not name the key
         with Campaign.drive(tmp_path, settings) as campaign:
-            assert campaign.settings.competing.by_analogy == 0
+            assert (campaign.settings.competing.by_analogy, campaign.settings.competing.search_again) == (0, False)
     asked = Settings.model_validate({"competing": {"by_analogy": 2}})
     with pytest.raises(UserError, match=r"competing.by_analogy was 0 when"), Campaign.drive(tmp_path, asked):
         pass
