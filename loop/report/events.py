@@ -53,13 +53,13 @@ class Progress:
     phase_field: str = ""
     total: int = 0
     states: Counter[str] = field(default_factory=Counter)
-    best: tuple[float, str, str] | None = None
     finished_cycles: list[float] = field(default_factory=list)
     started: float = 0.0
     _cycle_started: float = 0.0
     _batch_started: float = 0.0
     _ended_before: int = 0
     _running: set[tuple[str, str]] = field(default_factory=set)
+    _nearest: dict[str, tuple[float, str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started = self._cycle_started = self.clock()
@@ -98,8 +98,18 @@ class Progress:
         self.states[event.state] += 1
 
     def _keep_best(self, event: Event) -> None:
-        if event.e_above_hull is not None and (self.best is None or event.e_above_hull < self.best[0]):
-            self.best = (event.e_above_hull, event.composition, event.phase_field or self.phase_field)
+        """Keep a field's nearest composition; a later account of a field replaces an earlier one: hulls sink."""
+        if event.e_above_hull is None:
+            return
+        name = event.phase_field or self.phase_field
+        known = self._nearest.get(name)
+        if known is None or event.kind in ("best", "verdict") or event.e_above_hull < known[0]:
+            self._nearest[name] = (event.e_above_hull, event.composition, name)
+
+    @property
+    def best(self) -> tuple[float, str, str] | None:
+        """The composition nearest to the hull: eV/atom, formula, field."""
+        return min(self._nearest.values(), default=None)
 
     @property
     def n_running(self) -> int:

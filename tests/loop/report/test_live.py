@@ -106,6 +106,14 @@ def test_the_field_is_that_of_the_stage_and_none_in_a_new_cycle():
     assert "2 of 3: 1 done" in text
 
 
+def test_a_verdict_replaces_what_was_nearest_before_the_hull_sank():
+    progress = Progress(cycles=1)
+    told = (("best", "Li-P-O-F", -0.028), ("best", "Li-P-S-O", 0.07), ("verdict", "Li-P-O-F", -0.014))
+    for kind, phase_field, energy in told:
+        progress.update(Event(kind, phase_field=phase_field, composition="A", e_above_hull=energy))
+    assert progress.best == (-0.014, "A", "Li-P-O-F")
+
+
 def test_the_best_so_far_is_told_before_the_verdict():
     event = Event("best", phase_field="Li-Sn-S-Cl", composition="Li3SnS3Cl", e_above_hull=0.0041)
     _, text = played("plain", [event])
