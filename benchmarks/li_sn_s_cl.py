@@ -89,11 +89,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--search", default="quick", choices=sorted(SEARCHES), help="as in a campaign")
     parser.add_argument("--generators", nargs="+", default=["ordered"], help="of the probes")
     parser.add_argument("--known", action="store_true", help="competing phases in their known structures")
-    parser.add_argument(
-        "--refine",
-        choices=FORCE_FIELDS,
-        help="a second level, on the survivors of the first; the hull is then built at it",
-    )
+    parser.add_argument("--refine", choices=FORCE_FIELDS, help="a second level, on survivors; the hull is built at it")
     parser.add_argument("--limit", type=int, help="a random subset of so many compositions")
     parser.add_argument("--seed", type=int, default=0, help="of the subset and of the structures")
     parser.add_argument("--json", required=True, help="where to write the result")

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 from pymatgen.core import Composition
+from searches import compositions
 
 from dft.candidates import Candidate
-from dft.compositions import neutral_compositions
 from dft.guards import why_rejected
 from dft.levels import FORCE_FIELDS, force_field
 from dft.probes import ProbeSettings, build_probes
@@ -73,16 +73,13 @@ def relaxed(fields: Sequence[str], n: int, seed: int, level: str) -> list[dict[s
     import torch
 
     torch.set_num_threads(1)
-    maker, rng = ScreeningMaker.from_level(force_field(level)), np.random.default_rng(seed)
+    maker = ScreeningMaker.from_level(force_field(level))
     maker.load_engine()
     rows = []
-    for field in fields:
-        every = [c for c in neutral_compositions(field.split("-"), max_atoms=ATOMS[1]) if c.num_atoms >= ATOMS[0]]
-        for i in rng.choice(len(every), n, replace=False):
-            start = time.process_time()
-            row = {"composition": every[i].reduced_formula, "candidates": _candidates(every[i], maker)}
-            rows.append(row)
-            print(row["composition"], len(row["candidates"]), f"{time.process_time() - start:.1f} CPU-s", flush=True)
+    for formula in compositions(list(fields), n, seed, ATOMS):
+        start = time.process_time()
+        rows.append({"composition": formula, "candidates": _candidates(Composition(formula), maker)})
+        print(formula, len(rows[-1]["candidates"]), f"{time.process_time() - start:.1f} CPU-s", flush=True)
     return rows
 
 
@@ -101,10 +98,9 @@ def _candidates(composition: Composition, maker: Any) -> list[dict[str, Any]]:
         except Exception as error:  # a candidate that the engine cannot relax is left out, and named
             print(probe.generator, error, flush=True)
             continue
-        n_atoms = len(probe.structure)
-        energies = [float(frame["energy"]) / n_atoms for frame in result.trajectory.frame_properties]
+        energies = [float(frame["energy"]) / len(probe.structure) for frame in result.trajectory.frame_properties]
         sound = bool(result.converged) and not why_rejected(candidate.start, result.final_mol_or_struct)
-        found.append({"n_atoms": n_atoms, "single_point": single, "energies": energies, "sound": sound})
+        found.append({"single_point": single, "energies": energies, "sound": sound})
     return found
 
 

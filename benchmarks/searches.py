@@ -123,7 +123,7 @@ def main() -> None:
     torch.set_num_threads(1)
     chosen = force_field(arguments.level)
     ScreeningMaker.from_level(chosen).load_engine()
-    formulas = compositions(arguments.fields, arguments.compositions, arguments.seed)
+    formulas = compositions(arguments.fields, arguments.compositions, arguments.seed, ATOMS)
     rows = [look(name, formula, chosen) for formula in formulas for name in arguments.searches]
     table = [against(rows, arguments.searches[0], name) for name in arguments.searches]
     print(json.dumps(table, indent=1))
@@ -131,12 +131,12 @@ def main() -> None:
         arguments.json.write_text(json.dumps({"table": table, "rows": rows}, indent=1) + "\n")
 
 
-def compositions(fields: list[str], n: int, seed: int) -> list[str]:
-    """So many random formulas of each field."""
+def compositions(fields: list[str], n: int, seed: int, atoms: tuple[int, int]) -> list[str]:
+    """So many random formulas of each field, with at least and at most so many atoms."""
     rng = np.random.default_rng(seed)
     chosen: list[str] = []
     for name in fields:
-        every = [c for c in neutral_compositions(name.split("-"), max_atoms=ATOMS[1]) if c.num_atoms >= ATOMS[0]]
+        every = [c for c in neutral_compositions(name.split("-"), max_atoms=atoms[1]) if c.num_atoms >= atoms[0]]
         chosen += [every[i].reduced_formula for i in rng.choice(len(every), n, replace=False)]
     return chosen
 

@@ -52,6 +52,11 @@ class Calculation:
     again: bool = False
 
     @property
+    def use(self) -> str:
+        """What it is for, as the tables have it: its role, or a second search."""
+        return AGAIN if self.again else self.role
+
+    @property
     def state(self) -> str:
         """Its first state."""
         return "approved" if self.probes else "failed"
@@ -83,7 +88,7 @@ class CalculationLog:
                     c.hash,
                     phase_field,
                     cycle,
-                    AGAIN if c.again else c.role,
+                    c.use,
                     c.composition,
                     level,
                     c.state,
@@ -97,7 +102,7 @@ class CalculationLog:
         uses = [
             (
                 "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?, ?)",
-                (phase_field, level, AGAIN if c.again else c.role, c.composition, c.hash, reason),
+                (phase_field, level, c.use, c.composition, c.hash, reason),
             )
             for c in items
             for reason in [reasons.get(c.composition, "") if c.role == "probe" else c.origin]
@@ -171,9 +176,8 @@ class CalculationLog:
     def of(self, phase_field: str, role: Role, level: str) -> list[CalculationRecord]:
         """The calculations that a field's hull at a level rests on, one per composition: of two searches the lower."""
         records = {record.composition: record for record in self._used(phase_field, role, level)}
-        if role == "competing":
-            for first, second in self.searched_again(phase_field, level):
-                records[first.composition] = min(first, second, key=_energy)
+        for second in self._used(phase_field, AGAIN, level) if role == "competing" else ():
+            records[second.composition] = min(records[second.composition], second, key=_energy)
         return list(records.values())
 
     def searched_again(self, phase_field: str, level: str) -> list[tuple[CalculationRecord, CalculationRecord]]:

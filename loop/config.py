@@ -172,7 +172,7 @@ class Competing(_Section):
     window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell in a search; larger formulas get no energy")
     formulas: tuple[str, ...] = Field((), description="compounds to search for beside the known ones: [Li2SnS3]")
-    by_analogy: int = Field(2, ge=0, le=12, description="offline, per ternary subfield; 0: listed formulas alone")
+    by_analogy: int = Field(2, ge=0, le=12, description="formulas by analogy per ternary subfield; 0: listed alone")
     search_again: bool = Field(True, description="before a field is positive, search for its phases again, harder")
 
     @field_validator("formulas")

@@ -47,7 +47,7 @@ class FieldVerdict:
         lowest = None if best is None else float(best["e_above_competing"])
         composition = "" if best is None else str(best["formula"])
         # What had no energy at the screening level never came to a further one.
-        hulls = (hull_at(self.campaign, self.phase_field, self.rungs[0]), hull)
+        hulls = (hull_at(self.campaign, self.phase_field, self.rungs[0]), hull) if reached.number else (hull,)
         missing = list(dict.fromkeys(formula for each in hulls for formula in each.missing_competing))
         guessed = list(dict.fromkeys(formula for each in hulls for formula in each.missing_by_analogy))
         verdict = judge(lowest, composition, hull.n_probes, band, limits, missing, self.searched_once)

@@ -1,4 +1,4 @@
-"""Before a field is called positive: what its best probe falls apart into is searched for a second time, harder.
+"""Before a field is called positive: what its best probe decomposes into is searched for a second time, harder.
 
 A hull is as low as the searches for the phases on it have got, and a probe below it may only tell that one of them was
 not found. docs/probes.md has an example.
@@ -18,11 +18,9 @@ from dft.workflows import structure_hash
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.feedback import near_enough
-from loop.ladder import HARDER, Rung, hull_at
+from loop.ladder import HARDER, MEV, Rung, hull_at
 from loop.records import CalculationRecord
 from loop.tasks import build, structures_of
-
-MEV = 1000.0  # meV per eV
 
 #: Lower by less, eV/atom, is the same structure relaxed once more.
 SAME = 0.001

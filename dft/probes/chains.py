@@ -20,9 +20,8 @@ from dft.compositions import oxidation_states
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.embedding import Springs
 from dft.probes.lattices import NEIGHBOURING_CELLS
-from dft.probes.molecular_ions import salts, with_ions
+from dft.probes.molecular_ions import first_placed, salts, with_ions
 from dft.probes.molecules import Molecule, at_the_centres, bridges_in_words, least_gap, orders_to_bridge
-from dft.probes.volumes import rattled
 
 #: Cells of one rod that stands on the plane.
 RODS = {"hexagonal": np.array([[1.0, 0.0], [-0.5, np.sqrt(0.75)]]), "square": np.eye(2)}
@@ -33,7 +32,7 @@ PERIODS = (2, 3, 4)
 #: How many chains of either kind, with one bridge and with two, are packed.
 _CHAINS = 2
 
-#: By how many bridges join neighbours: atoms at one centre that do not bridge, at most. A fifth one would be too near.
+#: By how many bridges join neighbours: terminal atoms at a centre, at most: it has four neighbours, or five.
 _MOST_AT_ONE = {1: 2, 2: 1}
 
 #: How often a chain is turned at random, and steps of an embedding: after so many bonds have their lengths, and where
@@ -63,17 +62,14 @@ def chains(composition: Composition, settings: ProbeSettings, rng: np.random.Gen
     else:
         charges, drawn = {}, _alone(composition, most)
     rest_of = dict(drawn)
-    found: list[ProbeStructure] = []
-    for chain, name in product(_usual_first(rest_of), RODS):
-        if len(found) < settings.n_structures:
-            pack = partial(_rod, chain, *embedded_chain(chain, rng), name, rng)
-            placed = with_ions(chain, rest_of[chain], pack, charges)
-            if placed is not None:
-                found.append(ProbeStructure(rattled(placed, settings.rattle, rng), f"chains: {chain.label}, {name}"))
-    return found
+    structures = (
+        (with_ions(c, rest_of[c], partial(_rod, c, *embedded_chain(c, rng), name, rng), charges), f"{c.label}, {name}")
+        for c, name in product(_usual_first(rest_of), RODS)
+    )
+    return first_placed("chains", structures, settings, rng)
 
 
-def _alone(composition: Composition, most: int) -> Iterator[tuple[Molecule, dict[str, int]]]:
+def _alone(composition: Composition, most: int) -> Iterator[tuple[Chain, dict[str, int]]]:
     """Chains that are the whole compound."""
     amounts = {s: round(n) for s, n in composition.reduced_composition.get_el_amt_dict().items()}
     return ((chain, {}) for _, chain in _drawn(amounts, most, 0))
@@ -108,9 +104,9 @@ def _chain(centre: str, n: int, n_bridges: int, others: Sequence[str], charge: i
     return Chain((centre,) * n + tuple(others), n, n_bridges, bonds | ends, label, charge, frozenset(across))
 
 
-def _usual_first(found: Iterable[Molecule]) -> list[Chain]:
+def _usual_first(found: Iterable[Chain]) -> list[Chain]:
     """The few that are packed, those with one bridge and with two in turn: the fewest unusual bonds first."""
-    every = sorted((chain for chain in found if isinstance(chain, Chain)), key=lambda chain: chain.unusual_bonds)
+    every = sorted(found, key=lambda chain: chain.unusual_bonds)
     kinds = [[c for c in every if (c.n_bridges > c.n_centres) == double][:_CHAINS] for double in (False, True)]
     return [chain for pair in zip_longest(*kinds) for chain in pair if chain is not None]
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import islice, product
+from typing import TypeVar
 
 import numpy as np
 from pymatgen.core import Composition, Element, Structure
@@ -30,8 +31,7 @@ from dft.probes.molecules import (
 )
 from dft.probes.volumes import ionic_radius, least_volume, rattled, rough_volume
 
-#: What draws molecules of a formula unit's atoms: given these, the most atoms and the charge, with numbers of units.
-Draw = Callable[[Mapping[str, int], int, int], Iterable[tuple[int, Molecule]]]
+_Anion = TypeVar("_Anion", bound=Molecule)
 
 #: Volume to start from, as a multiple of that of close-packed ions; of which each further try has so many times more.
 _ROOM, _MORE_ROOM, _TRIES = 1.35, 1.12, 4
@@ -51,15 +51,23 @@ def molecular_ions(composition: Composition, settings: ProbeSettings, rng: np.ra
     charges = oxidation_states(composition)
     rest_of = dict(salts(composition, settings.max_atoms, drawn))
     built = [(m, embedded(m, rng)) for m in usual_first(rest_of)]
-    found: list[ProbeStructure] = []
-    for name, (molecule, positions) in product(PACKINGS, built):
-        if len(found) < settings.n_structures:
-            pack = partial(_turned, molecule, positions, name, rng)
-            placed = with_ions(molecule, rest_of[molecule], pack, charges)
-            if placed is not None:
-                label = f"molecular ions: {molecule.label}, {name}"
-                found.append(ProbeStructure(rattled(placed, settings.rattle, rng), label))
-    return found
+    structures = (
+        (with_ions(m, rest_of[m], partial(_turned, m, positions, name, rng), charges), f"{m.label}, {name}")
+        for name, (m, positions) in product(PACKINGS, built)
+    )
+    return first_placed("molecular ions", structures, settings, rng)
+
+
+def first_placed(
+    kind: str, structures: Iterable[tuple[Structure | None, str]], settings: ProbeSettings, rng: np.random.Generator
+) -> list[ProbeStructure]:
+    """The first structures, each with its label, that `with_ions` found room in, atoms displaced."""
+    found = (
+        ProbeStructure(rattled(structure, settings.rattle, rng), f"{kind}: {label}")
+        for structure, label in structures
+        if structure is not None
+    )
+    return list(islice(found, settings.n_structures))
 
 
 def _turned(
@@ -69,13 +77,15 @@ def _turned(
     return cell, turned_to_fit(positions, cell, molecule.symbols, rng)
 
 
-def salts(composition: Composition, most: int, draw: Draw) -> Iterator[tuple[Molecule, dict[str, int]]]:
+def salts(
+    composition: Composition, most: int, draw: Callable[[Mapping[str, int], int, int], Iterable[tuple[int, _Anion]]]
+) -> Iterator[tuple[_Anion, dict[str, int]]]:
     """Molecular anions that some formula units make, each with the ions that are left.
 
     Args:
         composition: Of the salt.
         most: Atoms in a cell.
-        draw: Draws what a number of atoms of each element may make, as `dft.probes.molecules.drawn`.
+        draw: Draws the anions of a formula unit's atoms, such as `dft.probes.molecules.drawn`.
     """
     charges = oxidation_states(composition)
     amounts = {s: round(n) for s, n in composition.reduced_composition.get_el_amt_dict().items()}

@@ -357,6 +357,27 @@ def test_a_ladder_is_climbed_by_the_cluster_batch_by_batch_as_it_is_here(site, d
     assert sum("; at chgnet expected " in row["reason"] for row in chosen[1]) == 2
 
 
+def test_what_a_positive_rests_on_is_searched_for_again_by_the_cluster_as_it_is_here(site, drivers, fresh):
+    changes = {
+        "competing": {"source": "offline", "max_atoms": 8, "by_analogy": 0},
+        "probes": {"compositions_per_field": 2, "first_batch": 2, "max_atoms": 8},
+        "verdicts": {"error_band": 0.0, "stable_below": 5.0, "filtered_above": 9.0},
+    }
+    here = site.campaign("again-here", changes, executor="local")
+    there = site.campaign("again", changes, advance="cluster")
+    drivers.run("run", "--dir", here, "--cycles", 1)
+    assert "the cluster takes the next step" in drivers.run("run", "--dir", there, "--cycles", 1)
+    drivers.worker()
+    wait_for(lambda: facts(drivers, there)["cycles_completed"] == 1, what="the cycle")
+    kept = [
+        (campaign.verdicts()[0]["reason"], sorted(map(tuple, campaign.database.query("SELECT role, hash FROM uses"))))
+        for campaign in map(Campaign.read, (here, there))
+    ]
+    assert kept[0] == kept[1]
+    assert "Searched for again, harder: " in kept[1][0]
+    assert sum(role == "again" for role, _ in kept[1][1]) >= 2
+
+
 def test_nothing_that_was_written_has_the_password_or_is_for_all_to_change(site, undisturbed):
     site.close()
     ours = [path for path in site.folder.iterdir() if path.name not in ("config", "mongo")]
