@@ -332,6 +332,17 @@ def test_the_cluster_takes_the_next_steps_itself(site, drivers, undisturbed, fre
     assert verdicts(facts(drivers, folder)) == verdicts(undisturbed)
 
 
+def here_and_there(site, drivers, name, changes):
+    """Folders of the same campaign, run in processes of this machine and by a cluster that takes its own next steps."""
+    here = site.campaign(f"{name}-here", changes, executor="local")
+    there = site.campaign(name, changes, advance="cluster")
+    drivers.run("run", "--dir", here, "--cycles", 1)
+    assert "the cluster takes the next step" in drivers.run("run", "--dir", there, "--cycles", 1)
+    drivers.worker()
+    wait_for(lambda: facts(drivers, there)["cycles_completed"] == 1, what="the cycle")
+    return here, there
+
+
 @pytest.mark.physics
 def test_a_ladder_is_climbed_by_the_cluster_batch_by_batch_as_it_is_here(site, drivers, fresh):
     changes = {
@@ -340,12 +351,7 @@ def test_a_ladder_is_climbed_by_the_cluster_batch_by_batch_as_it_is_here(site, d
         "ladder": {"keep": [2], "batch": 1, "window": 9, "structures": 1, "section": ["LiCl", "NaBr"]},
         "probes": {"compositions_per_field": 4, "first_batch": 4, "max_atoms": 8},
     }
-    here = site.campaign("climb-here", changes, executor="local")
-    there = site.campaign("climb", changes, advance="cluster")
-    drivers.run("run", "--dir", here, "--cycles", 1)
-    assert "the cluster takes the next step" in drivers.run("run", "--dir", there, "--cycles", 1)
-    drivers.worker()
-    wait_for(lambda: facts(drivers, there)["cycles_completed"] == 1, what="the cycle")
+    here, there = here_and_there(site, drivers, "climb", changes)
     found, expected = (facts(drivers, folder)["fields"] for folder in (there, here))
     assert found == expected
     assert [level["probes"] for level in found[0]["levels"]] == [3, 2]
@@ -363,12 +369,7 @@ def test_what_a_positive_rests_on_is_searched_for_again_by_the_cluster_as_it_is_
         "probes": {"compositions_per_field": 2, "first_batch": 2, "max_atoms": 8},
         "verdicts": {"error_band": 0.0, "stable_below": 5.0, "filtered_above": 9.0},
     }
-    here = site.campaign("again-here", changes, executor="local")
-    there = site.campaign("again", changes, advance="cluster")
-    drivers.run("run", "--dir", here, "--cycles", 1)
-    assert "the cluster takes the next step" in drivers.run("run", "--dir", there, "--cycles", 1)
-    drivers.worker()
-    wait_for(lambda: facts(drivers, there)["cycles_completed"] == 1, what="the cycle")
+    here, there = here_and_there(site, drivers, "again", changes)
     kept = [
         (campaign.verdicts()[0]["reason"], sorted(map(tuple, campaign.database.query("SELECT role, hash FROM uses"))))
         for campaign in map(Campaign.read, (here, there))
