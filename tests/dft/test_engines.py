@@ -4,7 +4,7 @@ import torch
 from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.core import Lattice, Structure
 
-from dft.engines import chgnet, derivatives_at_once
+from dft.engines import chgnet, denormals_as_zero, derivatives_at_once
 
 
 @pytest.mark.physics
@@ -33,3 +33,13 @@ def test_derivatives_are_as_they_were_afterwards():
     with derivatives_at_once([]):
         assert torch.autograd.grad is not before
     assert torch.autograd.grad is before
+
+
+def test_numbers_too_small_for_full_precision_are_zero_only_while_asked_for():
+    tiny = torch.tensor([1e-40])
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor always counts them")
+    assert (tiny * 1).item() > 0
+    with denormals_as_zero():
+        assert (tiny * 1).item() == 0
+    assert (tiny * 1).item() > 0
