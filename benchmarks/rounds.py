@@ -25,7 +25,7 @@ from searches import compositions
 from dft.candidates import Candidate
 from dft.guards import why_rejected
 from dft.levels import FORCE_FIELDS, force_field
-from dft.probes import ProbeSettings, build_probes
+from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker
 from loop.ladder import SEARCHES
 
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--fields", nargs="+", default=list(FIELDS))
     parser.add_argument("--compositions", type=int, default=4, help="of each field")
     parser.add_argument("--seed", type=int, default=0, help="of the compositions; structures always have seed 0")
+    parser.add_argument("--structures", type=int, default=SEARCHES["quick"].n_structures, help="of each composition")
     parser.add_argument("--level", choices=FORCE_FIELDS, default="chgnet")
     parser.add_argument("--json", type=Path, help="where the relaxations go")
     parser.add_argument("--replay", type=Path, nargs="+", help="files of relaxations, in the place of new ones")
@@ -59,7 +60,8 @@ def main() -> None:
     if arguments.replay:
         rows = [row for path in arguments.replay for row in json.loads(path.read_text())]
     else:
-        rows = relaxed(arguments.fields, arguments.compositions, arguments.seed, arguments.level)
+        formulas = compositions(arguments.fields, arguments.compositions, arguments.seed, ATOMS)
+        rows = relaxed(formulas, arguments.structures, arguments.level)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows) + "\n")
     print(f"{len(rows)} compositions, {sum(len(row['candidates']) for row in rows)} candidates")
@@ -68,26 +70,27 @@ def main() -> None:
         print(f"{name:26s}{'{:7.2f}{:7.1f}{:8.1f}{:10.2f}{:11.2f}'.format(*figures(rows, funnel))}", flush=True)
 
 
-def relaxed(fields: Sequence[str], n: int, seed: int, level: str) -> list[dict[str, Any]]:
-    """Every candidate of so many compositions of each field, relaxed to the end."""
+def relaxed(formulas: Sequence[str], n_structures: int, level: str) -> list[dict[str, Any]]:
+    """So many candidates of each composition, every one relaxed to the end."""
     import torch
 
     torch.set_num_threads(1)
     maker = ScreeningMaker.from_level(force_field(level))
     maker.load_engine()
+    settings = ProbeSettings(n_structures=n_structures, max_atoms=ATOMS[1])
     rows = []
-    for formula in compositions(list(fields), n, seed, ATOMS):
+    for formula in formulas:
         start = time.process_time()
-        rows.append({"composition": formula, "candidates": _candidates(Composition(formula), maker)})
+        probes = build_probes(Composition(formula), settings, 0)
+        rows.append({"composition": formula, "candidates": _candidates(probes, maker)})
         print(formula, len(rows[-1]["candidates"]), f"{time.process_time() - start:.1f} CPU-s", flush=True)
     return rows
 
 
-def _candidates(composition: Composition, maker: Any) -> list[dict[str, Any]]:
+def _candidates(probes: Sequence[ProbeStructure], maker: Any) -> list[dict[str, Any]]:
     """Per candidate its energies, eV/atom: of the single point, then after each force call of one relaxation."""
-    settings = ProbeSettings(n_structures=SEARCHES["quick"].n_structures, max_atoms=ATOMS[1])
     found = []
-    for probe in build_probes(composition, settings, 0):
+    for probe in probes:
         candidate = Candidate(probe.generator, probe.structure, probe.structure)
         maker._single_point(candidate)
         single = candidate.energy_per_atom
