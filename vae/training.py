@@ -61,6 +61,9 @@ def train(
 ) -> list[float]:
     """Fit a model to rows, in place, and leave it with the weights of its best epoch.
 
+    Where a gradient stays zero, Adam's mean of it shrinks until it is too small for a float32 of full precision: seven
+    in ten of the `paper` ranker's. Sums with such numbers are slow, and they count as zero.
+
     Args:
         model: A module with a method ``loss(x, generator)``.
         rows: Shape (n, ...), on the model's device.
@@ -74,7 +77,7 @@ def train(
     """
     learned, held = split(len(rows), config.held_out, seed) if kept is None else (~kept, kept)
     training, held_out = rows[learned], rows[held]
-    with seeded(seed) as generator:
+    with seeded(seed) as generator, denormals_as_zero():
         optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         schedule = _schedule(optimizer, config, len(training))
         history: list[float] = []
@@ -130,6 +133,16 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
+
+
+@contextmanager
+def denormals_as_zero() -> Iterator[None]:
+    """While this lasts, numbers below 1.2e-38 are zero in this thread, where the processor can do so."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def device() -> torch.device:
