@@ -104,6 +104,20 @@ def test_what_is_foreseen_and_still_running_when_it_is_asked_for_is_waited_for(t
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_is_foreseen_again_stays_and_what_follows_from_it_is_run_too(tmp_path):
+    first, second = Task("a", count, (tmp_path, "a")), Task("b", count, (tmp_path, "b"))
+    begun = []
+    with LocalExecutor(2) as executor:
+        executor.warm_up(double, 0)
+        executor.foresee([first], lambda outcome: second if outcome.value["name"] == "a" else None)
+        list(executor.run([Task("slow", slow_double, (1,))]))
+        assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir()) == ["a", "b"]
+        executor.foresee([first, Task("c", count, (tmp_path, "c"))])
+        assert {o.key for o in executor.run([first, second], started=begun.append)} == {"a", "b"}
+    assert sorted(begun) == ["a", "b"]
+    assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir() if p.name[0] != "c") == ["a", "b", "b"]
+
+
 def slow_count(folder):
     time.sleep(1.5)
     return count(folder, "slow")
