@@ -74,6 +74,7 @@ def relaxed(fields: Sequence[str], n: int, seed: int, level: str) -> list[dict[s
 
     torch.set_num_threads(1)
     maker = ScreeningMaker.from_level(force_field(level))
+    maker.final_maker.relax_kwargs["interval"] = 1  # a frame of each force call
     maker.load_engine()
     rows = []
     for formula in compositions(list(fields), n, seed, ATOMS):
