@@ -179,8 +179,8 @@ class Exploration:
 
         None if it is known. Where there is a budget, or a person who is to be asked, no energy is computed ahead.
         """
-        settings = self.campaign.settings
-        limited = settings.probes.budget_calculations is not None or settings.probes.budget_cpu_hours is not None
+        settings, probes = self.campaign.settings, self.campaign.settings.probes
+        limited = (probes.budget_calculations, probes.budget_cpu_hours) != (None, None)
         if limited or settings.review or not self.screening.is_force_field:
             return None
         calculation = self._calculation(built)
@@ -240,8 +240,7 @@ class Exploration:
         """Run what is still open of the field's calculations at one level, the screening level if none is named."""
         rung = rung or self.screening
         open_ = self.campaign.calculations.unfinished(self.name, rung.identity)
-        todo = {c.hash: c for c in sorted(open_, key=expected_cost, reverse=True)}
-        if not todo:
+        if not (todo := {c.hash: c for c in sorted(open_, key=expected_cost, reverse=True)}):
             return
         tasks = [self._flow_task(c, rung) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
