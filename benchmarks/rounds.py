@@ -76,6 +76,7 @@ def relaxed(formulas: Sequence[str], n_structures: int, level: str) -> list[dict
 
     torch.set_num_threads(1)
     maker = ScreeningMaker.from_level(force_field(level))
+    maker.final_maker.relax_kwargs["interval"] = 1  # a frame of each force call
     maker.load_engine()
     settings = ProbeSettings(n_structures=n_structures, max_atoms=ATOMS[1])
     rows = []

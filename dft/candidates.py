@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,15 +56,24 @@ def a_place_for_each_kind(candidates: list[Candidate], n: int) -> list[Candidate
 
 def for_their_kinds(candidates: list[Candidate]) -> float:
     """By how much rounds are larger for several ways of building: none for two, a quarter for each further one."""
-    return max(1.0, (2 + len(_kinds(candidates))) / 4)
+    return for_kinds_of(candidate.generator for candidate in candidates)
+
+
+def for_kinds_of(generators: Iterable[str]) -> float:
+    """The same, from how the structures were built, `ProbeStructure.generator`."""
+    return max(1.0, (2 + len({_kind(generator) for generator in generators})) / 4)
 
 
 def _kinds(candidates: list[Candidate]) -> dict[str, Candidate]:
     """The ways of building, each with its first candidate."""
     kinds: dict[str, Candidate] = {}
     for candidate in candidates:
-        kinds.setdefault(candidate.generator.split(":")[0], candidate)
+        kinds.setdefault(_kind(candidate.generator), candidate)
     return kinds
+
+
+def _kind(generator: str) -> str:
+    return generator.split(":")[0]
 
 
 def furthest(candidates: list[Candidate]) -> Candidate:

@@ -102,7 +102,7 @@ def oxidation_states(composition: Composition) -> dict[str, float]:
 
 @cache
 def _oxidation_states(amount_of: tuple[tuple[str, float], ...]) -> dict[str, float]:
-    """Kept, because pymatgen's guess takes a tenth of a second and every generator asks again."""
+    """Kept, because every generator asks again."""
     composition = Composition(dict(amount_of))
     symbols = sorted(composition.get_el_amt_dict(), key=lambda symbol: (Element(symbol).X, symbol))
     amounts = [composition[symbol] for symbol in symbols]
@@ -111,15 +111,21 @@ def _oxidation_states(amount_of: tuple[tuple[str, float], ...]) -> dict[str, flo
     for charges in product(*_charge_choices(symbols, composition.reduced_formula)):
         if np.dot(charges, amounts) == 0:
             return dict(zip(symbols, map(float, charges), strict=True))
-    # Larger multiples are reduced; pymatgen refuses a limit that the reduced formula itself does not keep.
-    smallest = round(composition.reduced_composition.num_atoms)
-    guesses = composition.oxi_state_guesses(max_sites=-max(20, smallest))
-    if guesses:
-        return {symbol: float(guesses[0][symbol]) for symbol in symbols}
+    if guess := _guess(tuple(composition.reduced_composition.get_el_amt_dict().items())):
+        return {symbol: float(guess[symbol]) for symbol in symbols}
     choices = dict(zip(symbols, _charge_choices(symbols, composition.reduced_formula), strict=True))
     charge = {symbol: float(min(choices[symbol], key=abs)) for symbol in symbols[:-1]}
     rest = sum(charge[symbol] * composition[symbol] for symbol in symbols[:-1])
     return {**charge, symbols[-1]: -rest / composition[symbols[-1]]}
+
+
+@cache
+def _guess(reduced: tuple[tuple[str, float], ...]) -> dict[str, float]:
+    """What pymatgen guesses for a reduced composition; kept, because it takes up to a tenth of a second."""
+    composition = Composition(dict(reduced))
+    # pymatgen refuses a limit that the formula itself does not keep
+    guesses = composition.oxi_state_guesses(max_sites=-max(20, round(composition.num_atoms)))
+    return dict(guesses[0]) if guesses else {}
 
 
 def is_charge_balanced(composition: Composition) -> bool:

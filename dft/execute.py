@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dft.tasks import Executor, FlowTask, Outcome, Task
+from dft.tasks import Executor, FlowTask, Outcome, Task, Then, nothing_more
 
 __all__ = ["Executor", "FlowTask", "LocalExecutor", "Outcome", "Task", "usable_cores"]
 
@@ -52,8 +52,8 @@ class LocalExecutor:
         self.workers = workers or usable_cores()
         self.log = log
         self._pool: ProcessPoolExecutor | None = None
-        self._foreseen: deque[Task] = deque()
-        self._early: dict[Future, Task] = {}
+        self._foreseen: deque[tuple[Task, Then]] = deque()
+        self._early: dict[Future, tuple[Task, Then]] = {}
         self._ready: dict[str, tuple[Task, Outcome]] = {}
 
     def __enter__(self) -> Self:
@@ -72,41 +72,64 @@ class LocalExecutor:
         for _ in range(self.workers):
             self._workers().submit(_guarded, Task("warm up", function, arguments))
 
-    def foresee(self, tasks: Iterable[Task]) -> None:
+    def foresee(self, tasks: Iterable[Task], then: Then = nothing_more) -> None:
         """Let workers that would wait for others run these; an equal task is then answered at once.
 
-        Tasks foreseen before and not begun yet are dropped, and so are outcomes that nobody asked for.
+        Tasks foreseen before and not begun yet are dropped, and so are outcomes that nobody asked for, unless they are
+        foreseen again.
+
+        Args:
+            tasks: In this order.
+            then: What the outcome of one of them lets foresee in turn, after all of them.
         """
-        self._foreseen, self._ready = deque(tasks), {}
+        wanted = {task.key: task for task in tasks}
+        self._ready = {key: kept for key, kept in self._ready.items() if key in wanted and _same(wanted[key], kept[0])}
+        begun = {*self._ready, *(task.key for task, _ in self._early.values())}
+        self._foreseen = deque((task, then) for key, task in wanted.items() if key not in begun)
 
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
         """Run tasks as workers come free and give their outcomes as they end.
 
         Args:
             tasks: What to run, in order.
-            started: Called with the key of each task that is handed to a worker.
+            started: Called with the key of each task that is handed to a worker, or has been as it was foreseen.
         """
-        queue: deque[Task] = deque()
-        for task in tasks:
-            foreseen, outcome = self._ready.pop(task.key, (None, None))
-            if outcome is not None and foreseen == task:
-                yield outcome
-            else:
-                queue.append(task)
+        queue, answered = self._answered(tasks)
+        for outcome in answered:
+            started(outcome.key)
         suspects: deque[Task] = deque()
         while queue or suspects:
-            yield from self._run_until_a_death(queue, suspects, started)
+            yield from self._run_until_a_death(queue, suspects, answered, started)
             while suspects:
                 yield self._run_alone(suspects.popleft(), started)
+        yield from answered
+        self._begin_early(self.workers)  # while the next tasks are thought of
+
+    def _answered(self, tasks: Iterable[Task]) -> tuple[deque[Task], deque[Outcome]]:
+        """Part what is still to be run from the outcomes of what was foreseen and has been run; none stays foreseen."""
+        queue: deque[Task] = deque()
+        answered: deque[Outcome] = deque()
+        for task in tasks:
+            foreseen, outcome = self._ready.pop(task.key, (None, None))
+            if foreseen is not None and outcome is not None and _same(foreseen, task):
+                answered.append(outcome)
+            else:
+                queue.append(task)
+        keys = {task.key for task in queue}
+        self._foreseen = deque(each for each in self._foreseen if each[0].key not in keys)
+        return queue, answered
 
     def _run_until_a_death(
-        self, queue: deque[Task], suspects: deque[Task], started: Callable[[str], None]
+        self,
+        queue: deque[Task],
+        suspects: deque[Task],
+        answered: deque[Outcome],
+        started: Callable[[str], None],
     ) -> Iterator[Outcome]:
         """Run tasks side by side. A dead worker breaks the whole pool: whoever was running then is a suspect."""
-        running = {future: task for future, task in self._early.items() if task in queue}
-        for future, task in running.items():
-            del self._early[future]
-            queue.remove(task)
+        running = self._begun_already(queue)
+        for task in running.values():
+            started(task.key)
         broken = False
         while (queue and not broken) or running:
             while queue and not broken and len(running) < self.workers:
@@ -119,10 +142,12 @@ class LocalExecutor:
                 started(running[future].key)
             if not broken:
                 self._begin_early(self.workers - len(running))
+            while answered:  # told when all workers have something to do
+                yield answered.popleft()
             ended = wait([*running, *self._early], return_when=FIRST_COMPLETED).done if running else set()
             for future in ended:
                 if future in self._early:
-                    self._keep(self._early.pop(future), future)
+                    self._keep(*self._early.pop(future), future)
                     continue
                 task = running.pop(future)
                 if isinstance(future.exception(), BrokenProcessPool):
@@ -133,16 +158,33 @@ class LocalExecutor:
         if broken:
             self.close(kill=True)
 
+    def _begun_already(self, queue: deque[Task]) -> dict[Future, Task]:
+        """Take out of the queue what runs since it was foreseen."""
+        waiting = {task.key: task for task in queue}
+        running = {
+            future: waiting[early.key]
+            for future, (early, _) in self._early.items()
+            if early.key in waiting and _same(early, waiting[early.key])
+        }
+        for future, task in running.items():
+            del self._early[future]
+            queue.remove(task)
+        return running
+
     def _begin_early(self, idle: int) -> None:
         """Hand foreseen tasks to workers that have nothing to do."""
         while self._foreseen and len(self._early) < idle:
-            task = self._foreseen.popleft()
+            task, then = self._foreseen.popleft()
             with contextlib.suppress(BrokenProcessPool):  # found out by the tasks that were asked for
-                self._early[self._workers().submit(_guarded, task)] = task
+                self._early[self._workers().submit(_guarded, task)] = task, then
 
-    def _keep(self, task: Task, future: Future) -> None:
-        if not future.cancelled() and future.exception() is None and not future.result().blameless:
-            self._ready[task.key] = task, future.result()
+    def _keep(self, task: Task, then: Then, future: Future) -> None:
+        if future.cancelled() or future.exception() is not None or future.result().blameless:
+            return
+        self._ready[task.key] = task, future.result()
+        following = then(future.result())
+        if following is not None and following.key not in self._ready:
+            self._foreseen.append((following, nothing_more))
 
     def _run_alone(self, task: Task, started: Callable[[str], None]) -> Outcome:
         """Try a suspect again with nothing beside it: if its worker dies again, the task is to blame."""
@@ -182,6 +224,11 @@ class LocalExecutor:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _same(one: Task, other: Task) -> bool:
+    """Whether two tasks compute the same, whatever for."""
+    return (one.key, one.function, one.arguments) == (other.key, other.function, other.arguments)
 
 
 def _guarded(task: Task) -> Outcome:

@@ -61,14 +61,25 @@ class FlowTask(Task):
     due: float | None = None
 
 
+#: What the outcome of a foreseen task lets foresee in turn; none for nothing.
+Then = Callable[[Outcome], Task | None]
+
+
+def nothing_more(outcome: Outcome) -> Task | None:
+    """Nothing follows from a foreseen task."""
+
+
 class Executor(Protocol):
     """Where tasks run."""
 
     def warm_up(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Let workers load what their tasks will need, and do not wait for it."""
 
-    def foresee(self, tasks: Iterable[Task]) -> None:
-        """Tasks that may be asked for soon: they may be run where workers would wait otherwise."""
+    def foresee(self, tasks: Iterable[Task], then: Then = nothing_more) -> None:
+        """Tasks that may be asked for soon, and then what follows from their outcomes.
+
+        They may be run where workers would wait otherwise; nobody is told of an outcome before the task is asked for.
+        """
 
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = ...) -> Iterator[Outcome]:
         """Run tasks and give their outcomes as they end; `started` is told the key of each that begins."""

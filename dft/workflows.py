@@ -32,6 +32,9 @@ ROUNDS = ((12, 8), (6, 12), (3, 20))
 #: Raised whenever the way in which candidates get their places in the rounds changes.
 PLACES = 2
 
+#: Steps between the frames that atomate2 keeps of a relaxation: more than it takes.
+BEYOND_ANY_STEP = 1_000_000
+
 #: Candidates that may fail in the last step before the composition is given up.
 SPARE = 1
 
@@ -72,8 +75,8 @@ class ScreeningMaker(Maker):
         return cls(
             level=level.identity,
             static_maker=level.static_maker(),
-            coarse_maker=level.relax_maker(),
-            final_maker=level.relax_maker(),
+            coarse_maker=_ends_alone(level.relax_maker()),
+            final_maker=_ends_alone(level.relax_maker()),
             **settings,
         )
 
@@ -251,6 +254,12 @@ def _run(maker: Any, candidate: Candidate) -> dict[str, Any] | None:
     if maker.steps > 1:
         candidate.structure = _bare(result.final_mol_or_struct)
     return frame
+
+
+def _ends_alone(maker: Any) -> Any:
+    """Of a relaxation only the first and the last frame are made into structures: nobody reads the others."""
+    maker.relax_kwargs["interval"] = BEYOND_ANY_STEP
+    return maker
 
 
 def _with_steps(maker: Any, steps: int) -> Any:

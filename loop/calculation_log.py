@@ -129,6 +129,10 @@ class CalculationLog:
             for row in rows
         ]
 
+    def is_planned(self, identity: str) -> bool:
+        """Whether a calculation of this identity has been asked for, be it ended or not."""
+        return bool(self.database.query("SELECT 1 FROM calculations WHERE hash = ?", (identity,)))
+
     def begin(self, identity: str) -> None:
         """Record the start of an attempt."""
         self.database.write(

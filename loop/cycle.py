@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dft.execute import Executor
+from dft.tasks import nothing_more
 from loop.acquisition import choose_fields, verdict_log_odds
 from loop.campaign import Campaign
 from loop.database import to_json
@@ -55,12 +56,18 @@ class Cycle:
         self.rank()
         proposed = [self._exploration(phase_field) for phase_field in self.propose()]
         for exploration, following in zip(proposed, [*proposed[1:], self._likely_next()], strict=True):
-            self.executor.foresee(following.foreseen() if following else [])
+            self._foresee(exploration, following)
             exploration.run()
         self.campaign.complete_cycle(self.number)
 
     def _exploration(self, phase_field: PhaseField) -> Exploration:
         return Exploration(self.campaign, self.number, phase_field, self.executor, self.show)
+
+    def _foresee(self, exploration: Exploration, following: Exploration | None) -> None:
+        """Let idle workers compute for the field after this one; what has been foreseen for this one stays."""
+        now = exploration.foreseen()
+        later = following.foreseen() if following else []
+        self.executor.foresee([*now, *later], following.foreseen_calculation if following else nothing_more)
 
     def _likely_next(self) -> Exploration | None:
         """The field that the next cycle would begin with if this one changed nothing; none in the last cycle."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dft.execute import Executor, LocalExecutor, Outcome, Task
+from dft.tasks import Then, nothing_more
 from loop.campaign import Campaign
 from loop.errors import RunError, UserError, Waiting
 from loop.execution_settings import Execution
@@ -63,7 +64,7 @@ class ClusterExecutor:
     def warm_up(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Nothing: engines are loaded by the cluster's workers."""
 
-    def foresee(self, tasks: Iterable[Task]) -> None:
+    def foresee(self, tasks: Iterable[Task], then: Then = nothing_more) -> None:
         """Nothing: no worker of this machine waits."""
 
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:

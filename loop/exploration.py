@@ -14,7 +14,7 @@ from typing import Any
 from pymatgen.core import Composition
 
 from dft.compositions import neutral_compositions
-from dft.execute import Executor, Outcome, Task
+from dft.execute import Executor, FlowTask, Outcome, Task
 from dft.probes import ProbeSettings, ProbeStructure
 from dft.section import in_section
 from dft.workflows import structure_hash
@@ -174,6 +174,20 @@ class Exploration:
             return []
         return [self._build_task("competing", formula) for formula in self.phases.searched]
 
+    def foreseen_calculation(self, built: Outcome) -> Task | None:
+        """The calculation of such structures, whose output is kept and recorded when it is asked for.
+
+        None if it is known. Where there is a budget, or a person who is to be asked, no energy is computed ahead.
+        """
+        settings, probes = self.campaign.settings, self.campaign.settings.probes
+        limited = (probes.budget_calculations, probes.budget_cpu_hours) != (None, None)
+        if limited or settings.review or not self.screening.is_force_field:
+            return None
+        calculation = self._calculation(built)
+        if not calculation.probes or self.campaign.calculations.is_planned(calculation.hash):
+            return None
+        return self._flow_task(calculation, self.screening)
+
     @cached_property
     def phases(self) -> CompetingPhases:
         """Which competing phases the field has."""
@@ -226,11 +240,9 @@ class Exploration:
         """Run what is still open of the field's calculations at one level, the screening level if none is named."""
         rung = rung or self.screening
         open_ = self.campaign.calculations.unfinished(self.name, rung.identity)
-        todo = {c.hash: c for c in sorted(open_, key=expected_cost, reverse=True)}
-        if not todo:
+        if not (todo := {c.hash: c for c in sorted(open_, key=expected_cost, reverse=True)}):
             return
-        due = self.campaign.due(self.cycle)
-        tasks = [flow_task(c, rung, self._output(c.hash), self.name, self.cycle, due) for c in todo.values()]
+        tasks = [self._flow_task(c, rung) for c in todo.values()]
         self.show(Event("field", phase_field=self.name, total=len(tasks)))
         self.show(Event("stage", phase_field=self.name, text=f"computing at {rung.level.name}"))
 
@@ -243,6 +255,10 @@ class Exploration:
                 self._blame_the_machine(outcome)
                 self._record(todo[outcome.key], outcome.value or {"state": "failed", "reason": outcome.reason})
         keep_summaries(self.campaign, self.name)
+
+    def _flow_task(self, calculation: Calculation, rung: Rung) -> FlowTask:
+        due = self.campaign.due(self.cycle)
+        return flow_task(calculation, rung, self._output(calculation.hash), self.name, self.cycle, due)
 
     def _record(self, calculation: Calculation, result: dict[str, Any]) -> None:
         output = self._output(calculation.hash)

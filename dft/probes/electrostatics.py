@@ -88,8 +88,9 @@ def swap_descents(
         for _ in range(max_swaps):
             now = q[going]
             potential = now @ matrix
-            moved = now[:, second] - now[:, first]  # what the first site gains if the two swap
-            gain = moved * (2 * (potential[:, first] - potential[:, second]) + moved * curvature)
+            moved = now.take(second, axis=1) - now.take(first, axis=1)  # what the first site gains if the two swap
+            rise = potential.take(first, axis=1) - potential.take(second, axis=1)
+            gain = moved * (2 * rise + moved * curvature)
             best = np.argmin(np.round(gain, _DIGITS), axis=1)  # the same of equal swaps on every machine
             lower = gain[np.arange(len(going)), best] < -LEAST_GAIN
             going, best = going[lower], best[lower]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import minimize
@@ -64,13 +65,17 @@ class Springs:
         between = positions[self.pairs[:, 0]] - positions[self.pairs[:, 1]]
         if len(flat) > 3 * n:
             between[:, 2] += self.shifts * flat[-1]
-        distance = np.maximum(np.linalg.norm(between, axis=1), 1e-3)
+        x, y, z = between.T
+        distance = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-3)
         off, far = distance[:n_bonds] - self.lengths, distance[n_bonds:]
         slope = np.concatenate([2 * _STIFFNESS * off, -2 * _REPULSION / far**3])
         pull = (slope / distance)[:, None] * between
-        gradient = np.zeros((n, 3))
-        np.add.at(gradient, self.pairs[:, 0], pull)
-        np.add.at(gradient, self.pairs[:, 1], -pull)
+        gradient = np.bincount(self._coordinates, np.concatenate([pull, -pull]).ravel(), 3 * n)
         stretch = [(pull[:, 2] * self.shifts).sum()] if len(flat) > 3 * n else []
         energy = float(_STIFFNESS * (off**2).sum() + _REPULSION * (far**-2).sum())
-        return energy, np.concatenate([gradient.ravel(), stretch])
+        return energy, np.concatenate([gradient, stretch])
+
+    @cached_property
+    def _coordinates(self) -> np.ndarray:
+        """Which coordinate each component of the pairs' forces acts on: those on their first atoms, then the second."""
+        return (3 * self.pairs.T.ravel()[:, None] + np.arange(3)).ravel()

@@ -149,11 +149,13 @@ def _fill(ions: Structure, symbols: Sequence[str], charges: Mapping[str, float])
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     shifts = NEIGHBOURING_CELLS @ ions.lattice.matrix
     points = ((grid @ ions.lattice.matrix)[:, None] + shifts[None]).astype(np.float32)
+    along = np.ascontiguousarray(np.moveaxis(points, -1, 0))  # sums of whole arrays, not of three numbers each
     energy = np.zeros(len(grid))
     nearest: list[np.ndarray] = []
     for symbol in symbols:
         for site in list(ions)[len(nearest) :]:
-            distance = np.maximum(np.linalg.norm(points - site.coords.astype(np.float32), axis=-1), 0.1)
+            x, y, z = (far - at for far, at in zip(along, site.coords.astype(np.float32), strict=True))
+            distance = np.maximum(np.sqrt(x * x + y * y + z * z), 0.1)
             energy += charges[site.specie.symbol] * (np.exp(-distance / _SCREENING) / distance).sum(axis=1)
             nearest.append(distance.min(axis=1))
         apart = [_least_distance(symbol, site.specie.symbol, charges) for site in ions]

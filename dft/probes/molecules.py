@@ -245,5 +245,6 @@ def turned_to_fit(
 def least_gap(atoms: np.ndarray, shifts: np.ndarray, symbols: Sequence[str]) -> float:
     """Shortest distance to an atom moved by one of these shifts, Å, as a fraction of the sum of covalent radii."""
     radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
-    distances = np.linalg.norm(atoms[None, :, None] - atoms[None, None] - shifts[:, None, None], axis=-1)
+    x, y, z = (at[None, :, None] - at[None, None] - by[:, None, None] for at, by in zip(atoms.T, shifts.T, strict=True))
+    distances = np.sqrt(x * x + y * y + z * z)
     return float((distances / np.add.outer(radii, radii)).min())

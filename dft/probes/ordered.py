@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -51,6 +52,11 @@ class _Ions:
     packed: tuple[str, ...]
     inside: tuple[str, ...]
     charges: dict[str, float]
+
+    @cached_property
+    def composition(self) -> Composition:
+        """All of them."""
+        return Composition(Counter(sorted(self.packed + self.inside)))
 
 
 def ordered_lattices(
@@ -216,7 +222,7 @@ def _at_minimum(
     order = filled[np.argsort(placed[filled], kind="stable")]
     symbols, frac = placed[order].tolist(), sites.frac[used][order]
     energy, scale = balance_of_ions(sites.cell, frac @ sites.cell, symbols, ions.charges, electrostatic)
-    cell = sites.cell * _with_room(scale, Composition(Counter(symbols)), float(np.linalg.det(sites.cell)))
+    cell = sites.cell * _with_room(scale, ions.composition, float(np.linalg.det(sites.cell)))
     return energy, _Draft(cell, frac @ cell + rng.normal(scale=rattle, size=frac.shape), symbols)
 
 

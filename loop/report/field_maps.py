@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ from loop.records import CampaignRecord, FieldRecord
 from loop.report import found
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
 from loop.report.levels import file_stem
-from loop.report.points import MapPoint, note_from_record, points_from_record
+from loop.report.points import MapNote, MapPoint, note_from_record, points_from_record
 from vae.phase_fields import PhaseField
 
 #: Resolution of the maps beside the page.
@@ -51,6 +52,13 @@ class FieldMap:
     missing: str = ""
 
 
+#: The maps that this process drew last, by file, and what they show: a report after each cycle draws what has changed.
+_drawn: dict[Path, tuple[tuple[Any, ...], FieldMap]] = {}
+
+#: Endings of the files of a map.
+_KINDS = ("png", "svg")
+
+
 def draw_fields(record: CampaignRecord, folder: Path, processes: int | None = None) -> dict[str, FieldMap]:
     """Draw the maps of all fields and of their lower levels, many of them in as many processes as there are cores.
 
@@ -64,12 +72,30 @@ def draw_fields(record: CampaignRecord, folder: Path, processes: int | None = No
     """
     fields = {field.phase_field: field for field in record.fields}
     fields |= {file_stem(lower, top=False): lower for field in record.fields for lower in field.lower}
-    marks = [found.near_hull(field, record) for field in fields.values()]
-    orders = (list(fields.values()), [folder] * len(fields), marks, list(fields))
-    processes = processes or min(usable_cores(), 1 + len(fields) // _MAPS_PER_PROCESS)
+    orders = {name: (field, folder, found.near_hull(field, record), name) for name, field in fields.items()}
+    shown = {name: (fields[name].phase_field, *_shown(fields[name]), orders[name][2]) for name in fields}
+    new = [name for name in fields if not _is_drawn(folder / name, shown[name])]
+    processes = processes or min(usable_cores(), 1 + len(new) // _MAPS_PER_PROCESS)
     if processes == 1:
-        return dict(zip(fields, map(draw_field, *orders), strict=True))
-    return dict(zip(fields, _draw_side_by_side(list(zip(*orders, strict=True)), processes), strict=True))
+        maps = [draw_field(*orders[name]) for name in new]
+    else:
+        maps = _draw_side_by_side([orders[name] for name in new], processes)
+    _drawn.update({folder / name: (shown[name], drawn) for name, drawn in zip(new, maps, strict=True)})
+    return {name: _drawn[folder / name][1] for name in fields}
+
+
+def _is_drawn(path: Path, shown: tuple[Any, ...]) -> bool:
+    """Whether this process has made this very map before, and its files are still there."""
+    if path not in _drawn or _drawn[path][0] != shown:
+        return False
+    return bool(_drawn[path][1].missing) or all(path.with_name(f"{path.name}.{kind}").exists() for kind in _KINDS)
+
+
+def _shown(field: FieldRecord) -> tuple[list[MapPoint], MapNote]:
+    """The points of a map and the words below it."""
+    remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
+    points = points_from_record(field)
+    return points, note_from_record(field, points, remark)
 
 
 def _draw_side_by_side(
@@ -85,10 +111,8 @@ def _draw_side_by_side(
 
 def draw_field(field: FieldRecord, folder: Path, mark: Sequence[str], name: str) -> FieldMap:
     """Draw the map of a field, save it for print under a name, and return what the page embeds."""
-    remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
-    points = points_from_record(field)
+    points, note = _shown(field)
     phase_field = PhaseField.parse(field.phase_field)
-    note = note_from_record(field, points, remark)
     try:
         figure = draw_hull_map(points, phase_field, note, mark)
     except ValueError as error:

@@ -1,6 +1,12 @@
+import math
+from itertools import permutations
+
 import pytest
+from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
+from pymatgen.core.periodic_table import Species
 
 from dft.analogues import LEAST_SUPPORT, analogues, by_analogy
+from dft.ion_likeness import likeness
 
 KNOWN = {
     "Na4SiS4": {"Na": 4, "Si": 1, "S": 4},
@@ -84,3 +90,12 @@ def test_weak_analogies_are_not_followed():
     (found,) = analogues(("Li", "Si", "S"), far, 24)
     assert 0 < found.support < LEAST_SUPPORT
     assert by_analogy(FIELD, far, [], 3, 24) == []
+
+
+def test_likeness_has_the_weights_that_pymatgen_has():
+    table = SubstitutionProbability()
+    ions = [Species("Na", 1), Species("K", 1), Species("Tl", 1), Species("Ca", 2), Species("S", -2), Species("Se", -2)]
+    for old, new in permutations(ions, 2):
+        weight, most = table.get_lambda(old, new), max(table.get_lambda(ion, ion) for ion in (old, new))
+        assert likeness(old, new) == (min(1.0, math.exp(weight - most)) if weight > table.alpha else 0.0)
+    assert likeness(ions[0], ions[1]) > likeness(ions[0], ions[3])

@@ -83,12 +83,19 @@ def count(folder, name):
     return {"name": name}
 
 
+def until(folder, n):
+    """Be busy until a folder holds so many files."""
+    deadline = time.monotonic() + 120
+    while len(list(folder.iterdir())) < n and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def test_what_is_foreseen_is_run_while_a_worker_would_wait_and_only_once(tmp_path):
     foreseen = [Task(name, count, (tmp_path, name)) for name in "ab"]
     with LocalExecutor(2) as executor:
         executor.warm_up(double, 0)
         executor.foresee([*foreseen, Task("c", count, (tmp_path, "not asked for"))])
-        assert [o.key for o in executor.run([Task("slow", slow_double, (1,))])] == ["slow"]
+        assert [o.key for o in executor.run([Task("slow", until, (tmp_path, 3))])] == ["slow"]
         assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir()) == ["a", "b", "not asked for"]
         wanted = [*foreseen, Task("c", count, (tmp_path, "c"))]
         assert {o.key: o.value["name"] for o in executor.run(wanted)} == {"a": "a", "b": "b", "c": "c"}
@@ -102,6 +109,20 @@ def test_what_is_foreseen_and_still_running_when_it_is_asked_for_is_waited_for(t
         assert [o.key for o in executor.run([Task("short", double, (1,))])] == ["short"]
         assert [o.key for o in executor.run([slow])] == ["late"]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_is_foreseen_again_stays_and_what_follows_from_it_is_run_too(tmp_path):
+    first, second = Task("a", count, (tmp_path, "a")), Task("b", count, (tmp_path, "b"))
+    begun = []
+    with LocalExecutor(2) as executor:
+        executor.warm_up(double, 0)
+        executor.foresee([first], lambda outcome: second if outcome.value["name"] == "a" else None)
+        list(executor.run([Task("slow", until, (tmp_path, 2))]))
+        assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir()) == ["a", "b"]
+        executor.foresee([first, Task("c", count, (tmp_path, "c"))])
+        assert {o.key for o in executor.run([first, second], started=begun.append)} == {"a", "b"}
+    assert sorted(begun) == ["a", "b"]
+    assert len(list(tmp_path.glob("a-*"))) == 1
 
 
 def slow_count(folder):

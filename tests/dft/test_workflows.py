@@ -223,3 +223,18 @@ def test_structures_packed_as_a_text_are_the_structures():
     probes = [ProbeStructure(structure, "rock salt"), ProbeStructure(structure * (2, 1, 1), "twice")]
     assert unpacked(packed([probe.as_dict() for probe in probes])) == probes
     assert unpacked(probes) is probes
+
+
+def test_a_relaxation_ends_the_same_whether_or_not_all_its_frames_are_kept():
+    model = level("lennard-jones", fmax=0.01)
+    salt = Structure(Lattice.cubic(4.4), ["Li", "Cl"], [[0.02, 0, 0], [0.5, 0.5, 0.5]])
+    every, ends = (
+        maker._run_ase_safe(salt) for maker in (model.relax_maker(), ScreeningMaker.from_level(model).final_maker)
+    )
+    assert len(every.trajectory) > len(ends.trajectory) == 2
+    assert ends.converged
+    assert ends.final_mol_or_struct == every.final_mol_or_struct
+    for frame in (0, -1):
+        one, other = (result.trajectory.frame_properties[frame] for result in (every, ends))
+        assert one["energy"] == other["energy"]
+        assert one["forces"] == other["forces"]

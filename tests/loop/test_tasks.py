@@ -1,3 +1,4 @@
+import pytest
 from pymatgen.core import Lattice, Structure
 
 from dft.probes import ProbeStructure
@@ -14,6 +15,14 @@ def calculation(a, n_cells=1):
 def test_larger_and_denser_cells_are_expected_to_take_longer():
     loose, dense, large = calculation(6.0), calculation(5.0), calculation(5.0, n_cells=2)
     assert expected_cost(loose) < expected_cost(dense) < expected_cost(large)
+
+
+def test_more_ways_of_building_take_longer():
+    one, three = calculation(5.0), calculation(5.0)
+    (probe,) = one.probes
+    one.probes[:] = [{**probe, "generator": f"given: {n}"} for n in range(3)]
+    three.probes[:] = [{**probe, "generator": f"{way}: 1"} for way in ("given", "molecules", "chains")]
+    assert expected_cost(three) == pytest.approx(1.25 * expected_cost(one))
 
 
 def test_a_calculation_without_structures_comes_last():

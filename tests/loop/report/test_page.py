@@ -42,6 +42,25 @@ def test_maps_drawn_by_two_processes_are_those_drawn_by_one(record, tmp_path):
         assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes()
 
 
+def test_only_maps_that_show_something_else_or_are_gone_are_drawn_again(record, tmp_path):
+    def drawn_again(record):
+        before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        maps = draw_fields(record, tmp_path)
+        return maps, {path.name for path in tmp_path.iterdir() if path.stat().st_mtime_ns != before.get(path.name)}
+
+    first, made = drawn_again(record)
+    assert made == {f"Li-Sn-S-{halogen}.{kind}" for halogen in ("Cl", "Br") for kind in ("png", "svg")}
+    assert drawn_again(record) == (first, set())
+    other, *rest = record.fields
+    changed = dataclasses.replace(other, competing_source="another list")
+    assert drawn_again(dataclasses.replace(record, fields=(changed, *rest)))[1] == {
+        f"{other.phase_field}.png",
+        f"{other.phase_field}.svg",
+    }
+    (tmp_path / f"{rest[0].phase_field}.svg").unlink()
+    assert f"{rest[0].phase_field}.svg" in drawn_again(record)[1]
+
+
 def test_the_page_asks_no_network_for_anything(record, tmp_path):
     html = text_of(build_report(record, tmp_path))
     loaded = re.findall(r"""(?:src|href)=["']?(?!data:|#|maps/|tables/|structures/)([^"' >]+)""", html)
