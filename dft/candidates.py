@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
+from dft.probes.ordered import LAYERED
+
 #: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
 MOLECULAR = ("molecules", "molecular ions", "chains")
 
@@ -43,15 +45,24 @@ def running(candidates: list[Candidate]) -> list[Candidate]:
     return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
 
 
-def a_place_for_each_kind(candidates: list[Candidate], n: int) -> list[Candidate]:
-    """The same in another order: of the first `n`, the last places go to ways of building that have none, lowest first.
+def in_proportion(candidates: list[Candidate]) -> list[Candidate]:
+    """The same in another order: ways of building in proportion to their candidates, the lowest of each before all.
 
-    Energies before relaxation do not compare molecules with lattices fairly: these and chains come before other ways.
+    Energies before relaxation do not compare molecules with lattices, or layers with what was relaxed as ions with its
+    cell, fairly. The lowest of all comes first, then molecules and chains.
     """
-    every = list(_kinds(candidates).values())[1:]
-    others = sorted(every, key=lambda c: not c.generator.startswith(MOLECULAR))[: n - 1]
-    first = [c for c in candidates if c not in others][: max(0, n - len(others))]
-    return [*first, *others, *(c for c in candidates if c not in first and c not in others)]
+    kinds: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        kinds.setdefault(_kind(candidate), []).append(candidate)
+    shares = {id(c): k / len(alike) for alike in kinds.values() for k, c in enumerate(alike)}
+    return sorted(
+        candidates, key=lambda c: (shares[id(c)], c is not candidates[0], not c.generator.startswith(MOLECULAR))
+    )
+
+
+def _kind(candidate: Candidate) -> str:
+    """The way of building; layers are one of their own."""
+    return candidate.generator.split(":")[0] + LAYERED * (LAYERED in candidate.generator)
 
 
 def for_their_kinds(candidates: list[Candidate]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import combinations
@@ -27,25 +26,8 @@ SHARE_OF_MOLECULES, SHARE_OF_CHAINS = 0.4, 0.3
 #: layered types badly, so that most are prototypes; the rest are ordered lattices.
 SHARE_OF_PROTOTYPES = 0.6
 
-#: The structure types in which most salts crystallise (Wyckoff, Crystal Structures 1-2, 1963-64), as AFLOW calls them.
-#: They come before the other prototypes, since the ionic energy ranks layered and molecular ones far too low.
-COMMON_TYPES = frozenset(
-    {
-        *("B1", "B2", "B3", "B4", "B8_1", "B10", "B16"),
-        *("C1", "C2", "C4", "C6", "C7", "C18", "C23", "C33", "C42", "C43"),
-        *("D0_3", "D0_5", "D0_9", "D0_15", "D0_18", "A4B_cI10_217_c_a", "D5_1", "D5_8", "D5_11", "D5_c"),
-        *("E0_1", "E1_1", "F5_1", "E2_1", "AB3C_oP20_62_c_cd_a", "AB3C_hR10_148_c_f_c", "G0_1", "H1_1", "H2_5"),
-    }
-)
-
 #: From a seed to that of further orientations: far from the seeds that campaigns and second searches have.
 _NEXT_SEED = 1_000_003
-
-#: More than there are families of ordered lattices, which come in turn: so many structures hold one of each.
-FAMILIES = 40
-
-#: In the name of the ordered lattices that come first, for the same reason.
-LAYERED = "layered"
 
 
 def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[ProbeStructure]:
@@ -75,11 +57,10 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
     n_molecules, n_chains = (round(share * settings.n_structures) for share in (SHARE_OF_MOLECULES, SHARE_OF_CHAINS))
     molecules = [probe for kind in kinds for probe in _turned(kind, composition, settings, seed, n_molecules)]
     chains = _turned("chains", composition, settings, seed, n_chains)
-    prototypes = sorted(_built("prototypes", composition, settings, seed), key=_is_rare)
-    known = prototypes[: round(SHARE_OF_PROTOTYPES * settings.n_structures)]
-    n_ordered = settings.n_structures - len(known)
-    ordered = _built("ordered", composition, settings, seed, FAMILIES + n_ordered)
-    return molecules + chains + known + _layers_first(ordered)[:n_ordered]
+    known = _built("prototypes", composition, settings, seed, round(SHARE_OF_PROTOTYPES * settings.n_structures))
+    layers_first = replace(settings, layers_first=True)
+    ordered = _built("ordered", composition, layers_first, seed, settings.n_structures - len(known))
+    return molecules + chains + known + ordered
 
 
 def _turned(
@@ -96,7 +77,7 @@ def _turned(
 
 
 def _built(
-    generator: str, composition: Composition, settings: ProbeSettings, seed: int, n_structures: int = sys.maxsize
+    generator: str, composition: Composition, settings: ProbeSettings, seed: int, n_structures: int
 ) -> list[ProbeStructure]:
     return build_probes(composition, replace(settings, generators=(generator,), n_structures=n_structures), seed)
 
@@ -114,20 +95,6 @@ def without_ternary(elements: Collection[str], formulas: Iterable[str]) -> list[
     """The subfields of three elements that have no formula, such as ``Li-Si-S``: a hull may lack what they hold."""
     listed = {frozenset(parse_formula(formula).as_dict()) for formula in formulas}
     return ["-".join(three) for three in combinations(elements, 3) if frozenset(three) not in listed]
-
-
-def _is_rare(probe: ProbeStructure) -> bool:
-    return probe.generator.split()[-1] not in COMMON_TYPES
-
-
-def _layers_first(ordered: list[ProbeStructure]) -> list[ProbeStructure]:
-    """The best structure of each layered family, then all others in their order."""
-    layered: dict[str, int] = {}
-    for k, probe in enumerate(ordered):
-        if LAYERED in probe.generator:
-            layered.setdefault(probe.generator, k)
-    first = set(layered.values())
-    return [ordered[k] for k in layered.values()] + [probe for k, probe in enumerate(ordered) if k not in first]
 
 
 def parse_formula(formula: str) -> Composition:

@@ -13,7 +13,7 @@ import numpy as np
 from jobflow import Maker, job
 from pymatgen.core import Lattice, Structure
 
-from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, furthest, running
+from dft.candidates import Candidate, for_their_kinds, furthest, in_proportion, running
 from dft.engines import meter_reading
 from dft.guards import why_rejected
 from dft.levels import LevelOfTheory
@@ -30,7 +30,7 @@ VOLUME_STEP = 1.3
 ROUNDS = ((12, 8), (6, 12), (3, 20))
 
 #: Raised whenever the way in which candidates get their places in the rounds changes.
-PLACES = 2
+PLACES = 3
 
 #: Steps between the frames that atomate2 keeps of a relaxation: more than it takes.
 BEYOND_ANY_STEP = 1_000_000
@@ -127,7 +127,7 @@ class ScreeningMaker(Maker):
         for full, steps in self.rounds:
             n = max(1, round(full * share))
             advanced: list[Candidate] = []
-            for candidate in a_place_for_each_kind(remaining, n):
+            for candidate in in_proportion(remaining):
                 if len(advanced) < n:
                     self._relax(candidate, _with_steps(self.coarse_maker, steps), "coarse")
                     advanced += running([candidate])

@@ -55,6 +55,7 @@ class ProbeSettings:
         supercells: Shapes of supercell tried for each packing and number of formula units.
         restarts: Random decorations from which each swap search starts.
         rattle: Standard deviation of the random displacement, Å, that lets a relaxation leave the lattice's symmetry.
+        layers_first: Whether layered ordered lattices, one of each family, come before all others.
         folder: The user's structures, for the generators ``given`` and ``substitution``.
     """
 
@@ -66,4 +67,5 @@ class ProbeSettings:
     supercells: int = 6
     restarts: int = 8
     rattle: float = 0.03
+    layers_first: bool = False
     folder: str = ""

@@ -1,4 +1,4 @@
-"""Salts of molecular anions: LiPO3, Li4P2O7, Li2SO4, LiPF6, Li2P2S6.
+"""Salts of molecular anions: LiPO3, Li4P2O7, Li2SO4, LiPF6, Li2P2S6, and of bonded atoms of one element, Li2O2, K2S3.
 
 A lattice of ions gives the phosphorus of a phosphate a hole like that of any cation, and its oxygen no bond to share.
 Here the anion is drawn as a molecule with a charge (`dft.probes.molecules`), one in a cell, and the other ions go where
@@ -29,6 +29,7 @@ from dft.probes.molecules import (
     turned_to_fit,
     usual_first,
 )
+from dft.probes.polyanions import polyanion
 from dft.probes.volumes import ionic_radius, least_volume, rattled, rough_volume
 
 _Anion = TypeVar("_Anion", bound=Molecule)
@@ -50,6 +51,7 @@ def molecular_ions(composition: Composition, settings: ProbeSettings, rng: np.ra
     """Structures of a salt, one molecular anion in a cell; none where no such anion holds its non-metals."""
     charges = oxidation_states(composition)
     rest_of = dict(salts(composition, settings.max_atoms, drawn))
+    rest_of.update(filter(None, [polyanion(composition, settings.max_atoms)]))
     built = [(m, embedded(m, rng)) for m in usual_first(rest_of)]
     structures = (
         (with_ions(m, rest_of[m], partial(_turned, m, positions, name, rng), charges), f"{m.label}, {name}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -21,7 +21,8 @@ from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descents, unit_charge_matrix
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
-from dft.probes.volumes import has_anions, is_large_cation, least_volume, rough_volume
+from dft.probes.rigid_ions import relaxed_as_ions
+from dft.probes.volumes import has_anions, is_large_cation, least_volume, rattled, rough_volume
 
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
 SAME_ENERGY = 1e-4
@@ -40,6 +41,12 @@ HOLES = {
     "mixed": (0, 1, 2, 3),
     "layered octahedral": (0, 3),
 }
+
+#: In the name of a family whose every second gap is empty.
+LAYERED = "layered"
+
+#: More than there are families, which come in turn: so many structures hold one of each.
+FAMILIES = 40
 
 #: Two layers of fcc: the same packing as ``AB``, there for its gaps alone.
 TWO_LAYERS_OF_FCC = "ABC"
@@ -89,7 +96,28 @@ def _arranged(
                 families.setdefault(family, []).append((energy, draft))
     for found in families.values():
         found.sort(key=lambda pair: round(pair[0], 9))  # mirror images stay in order on every machine
-    return list(islice(_in_turn(composition, families), settings.n_structures)) if families else []
+    if not families:
+        return []
+    n = settings.n_structures
+    drawn = list(islice(_in_turn(composition, families), n + FAMILIES * settings.layers_first))
+    chosen = _layers_first(drawn)[:n] if settings.layers_first else drawn
+    return [_relaxed(probe, settings.rattle, rng) for probe in chosen]
+
+
+def _layers_first(ordered: list[ProbeStructure]) -> list[ProbeStructure]:
+    """The best structure of each layered family, then all others in their order."""
+    layered: dict[str, int] = {}
+    for k, probe in enumerate(ordered):
+        if LAYERED in probe.generator:
+            layered.setdefault(probe.generator, k)
+    first = set(layered.values())
+    return [ordered[k] for k in layered.values()] + [probe for k, probe in enumerate(ordered) if k not in first]
+
+
+def _relaxed(probe: ProbeStructure, rattle: float, rng: np.random.Generator) -> ProbeStructure:
+    """As rigid ions; between layers there is no cation to hold them, and their cell stays as it is."""
+    relaxed = relaxed_as_ions(probe.structure, with_cell=LAYERED not in probe.generator)
+    return replace(probe, structure=rattled(relaxed, rattle, rng))
 
 
 def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Composition]:

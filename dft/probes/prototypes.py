@@ -22,6 +22,7 @@ from dft.compositions import oxidation_states
 from dft.guards import shortest_contact
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.ordered import SAME_ENERGY, scaled_to_minimum
+from dft.probes.rigid_ions import relaxed_as_ions
 from dft.probes.volumes import rattled, rough_volume
 
 #: A prototype whose sites come nearer than this, as a fraction of the sum of covalent radii, at the expected volume
@@ -32,19 +33,38 @@ FITS_FROM = 0.7
 LARGEST_CELL = 16
 
 
+#: The structure types in which most salts crystallise (Wyckoff, Crystal Structures 1-2, 1963-64), as AFLOW calls them.
+#: They come before the others, since the ionic energy ranks layered and molecular ones far too low.
+COMMON_TYPES = frozenset(
+    {
+        *("B1", "B2", "B3", "B4", "B8_1", "B10", "B16"),
+        *("C1", "C2", "C4", "C6", "C7", "C18", "C23", "C33", "C42", "C43"),
+        *("D0_3", "D0_5", "D0_9", "D0_15", "D0_18", "A4B_cI10_217_c_a", "D5_1", "D5_8", "D5_11", "D5_c"),
+        *("E0_1", "E1_1", "F5_1", "E2_1", "AB3C_oP20_62_c_cd_a", "AB3C_hR10_148_c_f_c", "G0_1", "H1_1", "H2_5"),
+    }
+)
+
+
 def prototypes(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
-    """Structures of a composition in AFLOW's structure types, by electrostatic energy; none if no type fits."""
+    """Structures of a composition in AFLOW's structure types: the common ones first, by electrostatic energy.
+
+    None if no type fits. Relaxed as ions in the cell that they have: with the cell those that are layers or molecules
+    would lose the room between them.
+    """
     charges = oxidation_states(composition)
-    found: dict[tuple[int, int], tuple[float, ProbeStructure]] = {}
+    found: dict[tuple[int, int], tuple[bool, float, str, Structure]] = {}
     for label, structure in _assigned(composition):
         structure.scale_lattice(rough_volume(structure.composition, charges))
         energy, structure = scaled_to_minimum(structure, charges)
-        if shortest_contact(structure)[2] < FITS_FROM:
-            continue
-        key = (len(structure), round(energy / SAME_ENERGY))
-        probe = ProbeStructure(rattled(structure, settings.rattle, rng), f"prototype: AFLOW {label}")
-        found.setdefault(key, (energy, probe))
-    return [probe for _, probe in sorted(found.values(), key=lambda pair: pair[0])]
+        if shortest_contact(structure)[2] >= FITS_FROM:
+            is_rare = label.split()[-1] not in COMMON_TYPES
+            found.setdefault((len(structure), round(energy / SAME_ENERGY)), (is_rare, energy, label, structure))
+    return [
+        ProbeStructure(
+            rattled(relaxed_as_ions(structure, with_cell=False), settings.rattle, rng), f"prototype: AFLOW {label}"
+        )
+        for _, _, label, structure in sorted(found.values(), key=lambda one: one[:2])[: settings.n_structures]
+    ]
 
 
 def prototype(strukturbericht: str) -> tuple[str, Structure]:

@@ -1,0 +1,149 @@
+"""A crystal relaxed as rigid ions, charged spheres that attract and repel: what a structure starts from.
+
+On the sites of a lattice bonds are as long as the lattice has them, and the energy of a first single point says little
+about where a relaxation will end. A rigid-ion model costs next to nothing and mends the worst of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+from pymatgen.optimization.neighbors import find_points_in_spheres
+from scipy.optimize import minimize
+from scipy.special import erfc
+
+from dft.compositions import oxidation_states
+from dft.probes.electrostatics import BORN_EXPONENT, BORN_STRENGTH
+from dft.probes.volumes import has_anions, ionic_radius, least_volume
+
+#: Charges are damped by this, 1/Å, and end smoothly at this distance, Å (Fennell & Gezelter, J. Chem. Phys. 124, 234104
+#: (2006), doi 10.1063/1.2206581): a plain sum over pairs comes as near to Ewald's as a start needs.
+_DAMPING, _CUTOFF = 0.2, 7.0
+
+#: e²/(4 pi eps0), eV Å.
+_COULOMB = 14.399645
+
+#: Evaluations between two looks for neighbours, and how often these are looked for.
+_EVALUATIONS, _LISTS = 15, 6
+
+#: How far beyond the cut-off neighbours are looked for, Å.
+_SKIN = 1.0
+
+
+def relaxed_as_ions(structure: Structure, with_cell: bool = True) -> Structure:
+    """The structure of a salt after at most ninety evaluations of a rigid-ion model.
+
+    Args:
+        structure: Ordered.
+        with_cell: Whether the cell may change.
+
+    Returns:
+        A new structure. Alloys and compounds without a metal are no salts, and are given back as they are.
+    """
+    composition = structure.composition
+    charges = oxidation_states(composition)
+    is_salt = has_anions(composition) and least_volume(composition) == 0
+    if not is_salt or not min(charges.values()) < 0 < max(charges.values()):
+        return structure
+    model = RigidIons.of(structure, charges)
+    cell, positions = structure.lattice.matrix, structure.cart_coords
+    for _ in range(_LISTS):
+        cell, positions = model.descended(cell, positions, with_cell)
+    return Structure(Lattice(cell), structure.species, positions, coords_are_cartesian=True)
+
+
+@dataclass(frozen=True)
+class RigidIons:
+    """Charged spheres with Born's repulsion.
+
+    Attributes:
+        charges: Of the ions, shape (n,).
+        radii: Ionic radii, Å, shape (n,).
+    """
+
+    charges: np.ndarray
+    radii: np.ndarray
+
+    @classmethod
+    def of(cls, structure: Structure, charges: dict[str, float]) -> RigidIons:
+        """The model for the ions of a structure."""
+        symbols = [site.specie.symbol for site in structure]
+        radii = [ionic_radius(symbol, charges[symbol]) for symbol in symbols]
+        return cls(np.array([charges[symbol] for symbol in symbols]), np.array(radii))
+
+    def descended(self, cell: np.ndarray, positions: np.ndarray, with_cell: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Cell and positions, Å, after some evaluations with one list of neighbours."""
+        n = len(positions)
+        target = self.target(cell, positions, with_cell)
+        start = np.concatenate([positions.ravel(), np.zeros(9)])
+        options = {"maxfun": _EVALUATIONS, "maxls": 5}
+        found = minimize(target, start, jac=True, method="L-BFGS-B", options=options)
+        deformation = np.eye(3) + found.x[3 * n :].reshape(3, 3) / np.sqrt(n)
+        return cell @ deformation, found.x[: 3 * n].reshape(n, 3) @ deformation
+
+    def target(
+        self, cell: np.ndarray, positions: np.ndarray, with_cell: bool = True
+    ) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+        """Energy, eV, and its derivatives, by positions (Å) and then strain, of ions that keep their neighbours.
+
+        A strain counts times the square root of the number of ions, as the moves of all of them that it makes.
+        """
+        n, pairs = len(positions), self._pairs(cell, positions)
+
+        def energy(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            moved, deformation = flat[: 3 * n].reshape(n, 3), np.eye(3) + flat[3 * n :].reshape(3, 3) / np.sqrt(n)
+            undeformed = moved[pairs.second] - moved[pairs.first] + pairs.apart
+            total, by_vector = pairs.energy(undeformed @ deformation)
+            by_position = pairs.gathered(by_vector @ deformation.T, n)
+            by_strain = with_cell * (undeformed.T @ by_vector) / np.sqrt(n)
+            return total, np.concatenate([by_position.ravel(), by_strain.ravel()])
+
+        return energy
+
+    def _pairs(self, cell: np.ndarray, positions: np.ndarray) -> _Pairs:
+        points, box = np.ascontiguousarray(positions), np.ascontiguousarray(cell)
+        reach, pbc = _CUTOFF + _SKIN, np.ones(3, dtype=np.int64)
+        i, j, images, distance = find_points_in_spheres(points, points, r=reach, pbc=pbc, lattice=box)
+        upward = (images @ [1e4, 1e2, 1.0]) > 0  # of a pair and its mirror image one
+        once = (distance > 1e-8) & ((i < j) | ((i == j) & upward))
+        i, j = i[once], j[once]
+        contact = self.radii[i] + self.radii[j]
+        product = self.charges[i] * self.charges[j]
+        strength = BORN_STRENGTH * np.maximum(np.abs(product), 0.5) / contact
+        return _Pairs(i, j, images[once] @ cell, _COULOMB * product, contact, strength)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Neighbours: indices, lattice vectors between them (Å), product of charges (eV Å), contact (Å), repulsion (eV)."""
+
+    first: np.ndarray
+    second: np.ndarray
+    apart: np.ndarray
+    charges: np.ndarray
+    contact: np.ndarray
+    strength: np.ndarray
+
+    def energy(self, vectors: np.ndarray) -> tuple[float, np.ndarray]:
+        """Energy, eV, and its derivative by the vector of each pair, eV/Å."""
+        distance = np.sqrt(np.einsum("pa,pa->p", vectors, vectors))
+        damped = erfc(_DAMPING * distance) / distance
+        slope = -(damped + _GAUSS * np.exp(-((_DAMPING * distance) ** 2))) / distance
+        repulsion = self.strength * (self.contact / distance) ** BORN_EXPONENT
+        energy = self.charges * (damped - _EDGE - _EDGE_SLOPE * (distance - _CUTOFF)) + repulsion
+        by_distance = self.charges * (slope - _EDGE_SLOPE) - BORN_EXPONENT * repulsion / distance
+        near = distance < _CUTOFF
+        return float(energy[near].sum()), np.where(near, by_distance / distance, 0.0)[:, None] * vectors
+
+    def gathered(self, by_vector: np.ndarray, n: int) -> np.ndarray:
+        """Derivatives by the positions of `n` ions, from those by the vectors of pairs."""
+        columns = [np.bincount(self.second, c, n) - np.bincount(self.first, c, n) for c in by_vector.T]
+        return np.column_stack(columns)
+
+
+_GAUSS = 2 * _DAMPING / np.sqrt(np.pi)
+_EDGE = erfc(_DAMPING * _CUTOFF) / _CUTOFF
+_EDGE_SLOPE = -_EDGE / _CUTOFF - _GAUSS * np.exp(-((_DAMPING * _CUTOFF) ** 2)) / _CUTOFF
