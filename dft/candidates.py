@@ -53,16 +53,12 @@ def in_proportion(candidates: list[Candidate]) -> list[Candidate]:
     """
     kinds: dict[str, list[Candidate]] = {}
     for candidate in candidates:
-        kinds.setdefault(_kind(candidate), []).append(candidate)
+        layers = LAYERED * (LAYERED in candidate.generator)  # a way of their own here
+        kinds.setdefault(_kind(candidate.generator) + layers, []).append(candidate)
     shares = {id(c): k / len(alike) for alike in kinds.values() for k, c in enumerate(alike)}
     return sorted(
         candidates, key=lambda c: (shares[id(c)], c is not candidates[0], not c.generator.startswith(MOLECULAR))
     )
-
-
-def _kind(candidate: Candidate) -> str:
-    """The way of building; layers are one of their own."""
-    return candidate.generator.split(":")[0] + LAYERED * (LAYERED in candidate.generator)
 
 
 def for_their_kinds(candidates: list[Candidate]) -> float:
@@ -73,14 +69,6 @@ def for_their_kinds(candidates: list[Candidate]) -> float:
 def for_kinds_of(generators: Iterable[str]) -> float:
     """The same, from how the structures were built, `ProbeStructure.generator`."""
     return max(1.0, (2 + len({_kind(generator) for generator in generators})) / 4)
-
-
-def _kinds(candidates: list[Candidate]) -> dict[str, Candidate]:
-    """The ways of building, each with its first candidate."""
-    kinds: dict[str, Candidate] = {}
-    for candidate in candidates:
-        kinds.setdefault(_kind(candidate.generator), candidate)
-    return kinds
 
 
 def _kind(generator: str) -> str:

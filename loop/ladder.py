@@ -41,7 +41,7 @@ class Search(NamedTuple):
 
 #: By the name that `probes.search` has.
 SEARCHES = {
-    "quick": Search(20, ((4, 6), (2, 12)), 2),
+    "quick": Search(20, ((6, 6),), 3),
     "thorough": Search(50, ((12, 8), (6, 12), (3, 20)), 3),
 }
 
