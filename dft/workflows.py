@@ -13,7 +13,7 @@ import numpy as np
 from jobflow import Maker, job
 from pymatgen.core import Lattice, Structure
 
-from dft.candidates import Candidate, for_their_kinds, furthest, in_proportion, running
+from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, furthest, in_proportion, running
 from dft.engines import meter_reading
 from dft.guards import why_rejected
 from dft.levels import LevelOfTheory
@@ -135,7 +135,7 @@ class ScreeningMaker(Maker):
         finished: list[Candidate] = []
         n_final = round(self.n_final * wider)
         reserves = [c for c in running(candidates) if c not in remaining]
-        for candidate in (remaining + reserves)[: n_final + SPARE]:
+        for candidate in (a_place_for_each_kind(remaining, n_final) + reserves)[: n_final + SPARE]:
             if len(finished) < n_final:
                 self._finish(candidate)
                 finished += [candidate] if candidate.state == "done" else []

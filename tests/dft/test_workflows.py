@@ -10,7 +10,7 @@ from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Composition, Lattice, Structure
 
-from dft.candidates import Candidate, for_their_kinds, in_proportion
+from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, in_proportion
 from dft.levels import level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
@@ -104,6 +104,13 @@ def test_ways_of_building_have_places_in_proportion_to_their_structures_layers_a
     names += ["ordered lattice: 9R", "ordered lattice: hcp, layered", "ordered lattice: fcc"]
     candidates = [Candidate(name, None, None, energy_per_atom=float(k)) for k, name in enumerate(names)]
     assert [candidates.index(c) for c in in_proportion(candidates)] == [0, 2, 1, 3, 5, 4, 6]
+
+
+def test_of_those_that_are_finished_each_way_of_building_has_one_molecules_and_chains_before_others():
+    lattice, prototype, chain = (Candidate(name, None, None, energy_per_atom=e) for name, e in WAYS.items())
+    assert a_place_for_each_kind([lattice, prototype, chain], 2) == [lattice, chain, prototype]
+    assert a_place_for_each_kind([lattice, prototype, chain], 3) == [lattice, chain, prototype]
+    assert a_place_for_each_kind([lattice, prototype, chain], 1) == [lattice, prototype, chain]
 
 
 @pytest.mark.parametrize(("names", "share"), [("ab", 1.0), ("a", 1.0), ("abc", 1.25), ("abcd", 1.5)])
