@@ -39,7 +39,7 @@ from dft.hull import Entry, hull_points, lowest_per_composition
 from dft.levels import FORCE_FIELDS, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
-from loop.exploration import SEARCHES
+from loop.ladder import FURTHER, SEARCHES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the known structures are those of the tests
 
@@ -72,7 +72,8 @@ def main() -> None:
     }
     probes = {f: screen(f, partial(build_probes, Composition(f), settings, args.seed)) for f in formulas}
     if args.refine:
-        refine = Screening(args.refine, args.cache, rounds=search.rounds, n_final=search.n_final)
+        further = FURTHER[args.search]
+        refine = Screening(args.refine, args.cache, rounds=further.rounds, n_final=further.n_final)
         competing = {f: refine(f, partial(survivors, row)) for f, row in competing.items()}
         probes = {f: refine(f, partial(survivors, row)) for f, row in probes.items()}
     result = compare(table, competing, probes)

@@ -22,7 +22,7 @@ import numpy as np
 from pymatgen.core import Composition
 from searches import compositions
 
-from dft.candidates import Candidate
+from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, in_proportion
 from dft.guards import why_rejected
 from dft.levels import FORCE_FIELDS, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
@@ -38,11 +38,12 @@ Funnel = tuple[Sequence[tuple[int, int]], int, float]
 FUNNELS: dict[str, Funnel] = {
     "quick": (SEARCHES["quick"].rounds, SEARCHES["quick"].n_final, 0.0),
     "quick, gains count": (SEARCHES["quick"].rounds, SEARCHES["quick"].n_final, 0.5),
-    "6x6 4x12, 4 finished": (((6, 6), (4, 12)), 4, 0.0),
-    "10x6 5x12, 4 finished": (((10, 6), (5, 12)), 4, 0.0),
+    "4x6 2x12, 2 finished": (((4, 6), (2, 12)), 2, 0.0),
+    "6x6, 4 finished": (((6, 6),), 4, 0.0),
+    "8x8, 4 finished": (((8, 8),), 4, 0.0),
+    "12x8, 6 finished": (((12, 8),), 6, 0.0),
     "thorough": (SEARCHES["thorough"].rounds, SEARCHES["thorough"].n_final, 0.0),
-    "thorough, gains count": (SEARCHES["thorough"].rounds, SEARCHES["thorough"].n_final, 0.5),
-    "all x4, 8x8, 4 finished": (((99, 4), (8, 8)), 4, 0.0),
+    "16x8 8x12, 6 finished": (((16, 8), (8, 12)), 6, 0.0),
     "all x6, 8x8, 4 finished": (((99, 6), (8, 8)), 4, 0.0),
 }
 
@@ -104,7 +105,7 @@ def _candidates(probes: Sequence[ProbeStructure], maker: Any) -> list[dict[str, 
             continue
         energies = [float(frame["energy"]) / len(probe.structure) for frame in result.trajectory.frame_properties]
         sound = bool(result.converged) and not why_rejected(candidate.start, result.final_mol_or_struct)
-        found.append({"single_point": single, "energies": energies, "sound": sound})
+        found.append({"generator": probe.generator, "single_point": single, "energies": energies, "sound": sound})
     return found
 
 
@@ -123,31 +124,38 @@ def figures(rows: Sequence[dict[str, Any]], funnel: Funnel) -> tuple[float, ...]
     return calls / whole, float(far.mean()), float(np.median(far)), within, beyond
 
 
-def replayed(candidates: Sequence[dict[str, Any]], funnel: Funnel) -> tuple[float | None, int]:
+def replayed(relaxations: Sequence[dict[str, Any]], funnel: Funnel) -> tuple[float | None, int]:
     """The energy, eV/atom, that a funnel ends with, and its force calls."""
     rounds, n_final, weight = funnel
-    at = [-1] * len(candidates)
-    energy = [c["single_point"] for c in candidates]
-    score, calls = list(energy), len(candidates)
+    candidates = [Candidate(r["generator"], None, None, energy_per_atom=r["single_point"]) for r in relaxations]
+    energies_of = {id(c): r["energies"] for c, r in zip(candidates, relaxations, strict=True)}
+    is_sound = {id(c): r["sound"] for c, r in zip(candidates, relaxations, strict=True)}
+    at = dict.fromkeys(energies_of, 0)
+    gained = dict.fromkeys(energies_of, 0.0)
+    calls = len(candidates)
 
-    def go_on(i: int, steps: int) -> None:
+    def go_on(candidate: Candidate, steps: int) -> None:
         nonlocal calls
-        energies = candidates[i]["energies"]
-        after = min(max(at[i], 0) + steps, len(energies) - 1)
-        calls += after - max(at[i], 0) + 1
-        before, at[i], energy[i] = energy[i], after, energies[after]
-        score[i] = energy[i] - weight * (before - energy[i])
+        key, before = id(candidate), candidate.rank
+        after = min(at[key] + steps, len(energies_of[key]) - 1)
+        calls += after - at[key] + 1
+        at[key], candidate.energy_per_atom = after, energies_of[key][after]
+        gained[key] = before - candidate.rank
 
-    running = sorted(range(len(candidates)), key=score.__getitem__)
+    def in_order(some: Sequence[Candidate]) -> list[Candidate]:
+        return sorted(some, key=lambda c: c.rank - weight * gained[id(c)])
+
+    remaining, wider = in_order(candidates), for_their_kinds(candidates)
     for n, steps in rounds:
-        running = running[:n]
-        for i in running:
-            go_on(i, steps)
-        running.sort(key=score.__getitem__)
-    for i in running[:n_final]:
-        go_on(i, len(candidates[i]["energies"]))
-    ended = [energy[i] for i in running[:n_final] if candidates[i]["sound"]]
-    return min(ended, default=None), calls
+        remaining = in_proportion(remaining)[: round(n * wider)]
+        for candidate in remaining:
+            go_on(candidate, steps)
+        remaining = in_order(remaining)
+    n_final = round(n_final * wider)
+    finished = a_place_for_each_kind(remaining, n_final)[:n_final]
+    for candidate in finished:
+        go_on(candidate, len(energies_of[id(candidate)]))
+    return min((c.rank for c in finished if is_sound[id(c)]), default=None), calls
 
 
 if __name__ == "__main__":

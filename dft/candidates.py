@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
-from dft.probes.ordered import LAYERED
+from dft.probes.ordered import AS_PLACED, LAYERED
 
 #: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
 MOLECULAR = ("molecules", "molecular ions", "chains")
@@ -87,7 +87,7 @@ def for_kinds_of(generators: Iterable[str]) -> float:
 
 
 def _kind(generator: str) -> str:
-    return generator.split(":")[0]
+    return generator.split(":")[0] + AS_PLACED * generator.endswith(AS_PLACED)
 
 
 def furthest(candidates: list[Candidate]) -> Candidate:

@@ -45,6 +45,12 @@ SEARCHES = {
     "thorough": Search(50, ((12, 8), (6, 12), (3, 20)), 3),
 }
 
+#: The same at a further level, of the few nearly relaxed structures that are handed on, `ladder.structures` of them.
+FURTHER = {
+    "quick": Search(3, ((4, 6), (2, 12)), 2),
+    "thorough": Search(3, ((12, 8), (6, 12), (3, 20)), 3),
+}
+
 #: The second search for a competing phase, by the name of the first.
 HARDER = {
     "quick": Search(50, ((12, 8), (8, 12), (6, 20)), 4),
@@ -119,7 +125,7 @@ def _rung(campaign: Campaign, number: int, name: str, checkpoint: str, elements:
         first = settings.probes.search
         maker, harder = (
             ScreeningMaker.from_level(found, rounds=search.rounds, n_final=search.n_final)
-            for search in (SEARCHES[first], HARDER[first])
+            for search in ((FURTHER if number else SEARCHES)[first], HARDER[first])
         )
         return Rung(number, found, maker, section, None if number else harder)
     from dft.first_principles import FirstPrinciplesMaker, missing

@@ -21,7 +21,7 @@ from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descents, unit_charge_matrix
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
-from dft.probes.rigid_ions import relaxed_as_ions
+from dft.probes.rigid_ions import are_covalent, relaxed_as_ions
 from dft.probes.volumes import has_anions, is_large_cation, least_volume, rattled, rough_volume
 
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
@@ -44,6 +44,9 @@ HOLES = {
 
 #: In the name of a family whose every second gap is empty.
 LAYERED = "layered"
+
+#: In the name of every second structure where bonds are covalent: relaxed as ions it may be too good to become a network.
+AS_PLACED = "as placed"
 
 #: More than there are families, which come in turn: so many structures hold one of each.
 FAMILIES = 40
@@ -98,20 +101,25 @@ def _arranged(
         found.sort(key=lambda pair: round(pair[0], 9))  # mirror images stay in order on every machine
     if not families:
         return []
-    n = settings.n_structures
-    drawn = list(islice(_in_turn(composition, families), n + FAMILIES * settings.layers_first))
-    chosen = _layers_first(drawn)[:n] if settings.layers_first else drawn
-    return [_relaxed(probe, settings.rattle, rng) for probe in chosen]
+    n, further = settings.n_structures, FAMILIES * settings.layers_first
+    drawn = list(islice(_in_turn(composition, families), n + further))
+    chosen = _layers_first(drawn)[:n] if further else drawn
+    covalent = are_covalent(composition)
+    return [
+        replace(probe, generator=f"{probe.generator}, {AS_PLACED}")
+        if covalent and k % 2
+        else _relaxed(probe, settings.rattle, rng)
+        for k, probe in enumerate(chosen)
+    ]
 
 
 def _layers_first(ordered: list[ProbeStructure]) -> list[ProbeStructure]:
     """The best structure of each layered family, then all others in their order."""
-    layered: dict[str, int] = {}
-    for k, probe in enumerate(ordered):
+    layered: dict[str, ProbeStructure] = {}
+    for probe in ordered:
         if LAYERED in probe.generator:
-            layered.setdefault(probe.generator, k)
-    first = set(layered.values())
-    return [ordered[k] for k in layered.values()] + [probe for k, probe in enumerate(ordered) if k not in first]
+            layered.setdefault(probe.generator, probe)
+    return [*layered.values(), *(probe for probe in ordered if layered.get(probe.generator) is not probe)]
 
 
 def _relaxed(probe: ProbeStructure, rattle: float, rng: np.random.Generator) -> ProbeStructure:

@@ -6,18 +6,18 @@ about where a relaxation will end. A rigid-ion model costs next to nothing and m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Composition, Element, Lattice, Structure
 from pymatgen.optimization.neighbors import find_points_in_spheres
 from scipy.optimize import minimize
 from scipy.special import erfc
 
-from dft.compositions import oxidation_states
+from dft.compositions import ANION_CHARGES, oxidation_states
 from dft.probes.electrostatics import BORN_EXPONENT, BORN_STRENGTH
-from dft.probes.volumes import has_anions, ionic_radius, least_volume
+from dft.probes.volumes import ionic_radius, least_volume
 
 #: Charges are damped by this, 1/Å, and end smoothly at this distance, Å (Fennell & Gezelter, J. Chem. Phys. 124, 234104
 #: (2006), doi 10.1063/1.2206581): a plain sum over pairs comes as near to Ewald's as a start needs.
@@ -28,6 +28,12 @@ _COULOMB = 14.399645
 
 #: Evaluations between two looks for neighbours, and how often these are looked for.
 _EVALUATIONS, _LISTS = 15, 6
+
+#: Charges that differ by less are the same.
+_SAME = 1e-3
+
+#: Electronegativity above which a non-metal is no ion even where it is a cation: boron's is 2.04, silicon's 1.90.
+_COVALENT = 2.03
 
 #: How far beyond the cut-off neighbours are looked for, Å.
 _SKIN = 1.0
@@ -41,18 +47,32 @@ def relaxed_as_ions(structure: Structure, with_cell: bool = True) -> Structure:
         with_cell: Whether the cell may change.
 
     Returns:
-        A new structure. Alloys and compounds without a metal are no salts, and are given back as they are.
+        A new structure; of what is no salt (`are_ions`) the same one.
     """
-    composition = structure.composition
-    charges = oxidation_states(composition)
-    is_salt = has_anions(composition) and least_volume(composition) == 0
-    if not is_salt or not min(charges.values()) < 0 < max(charges.values()):
+    charges = oxidation_states(structure.composition)
+    if not are_ions(structure.composition, charges):
         return structure
     model = RigidIons.of(structure, charges)
     cell, positions = structure.lattice.matrix, structure.cart_coords
     for _ in range(_LISTS):
         cell, positions = model.descended(cell, positions, with_cell)
     return Structure(Lattice(cell), structure.species, positions, coords_are_cartesian=True)
+
+
+def are_ions(composition: Composition, charges: Mapping[str, float]) -> bool:
+    """Whether a compound is one of metals and of anions with their full charge.
+
+    Others have bonds that no charge tells of: alloys, compounds without a metal, and phosphides such as LiP5.
+    """
+    anions = {symbol: charge for symbol, charge in charges.items() if charge < 0}
+    full = all(abs(charge - ANION_CHARGES.get(symbol, np.inf)) < _SAME for symbol, charge in anions.items())
+    return bool(anions) and full and least_volume(composition) == 0 and max(charges.values()) > 0
+
+
+def are_covalent(composition: Composition) -> bool:
+    """Whether a cation is a non-metal, such as the phosphorus of a phosphate: its bonds are more than charges."""
+    charges = oxidation_states(composition)
+    return any(charge > 0 and (Element(s).X > _COVALENT and not Element(s).is_metal) for s, charge in charges.items())
 
 
 @dataclass(frozen=True)

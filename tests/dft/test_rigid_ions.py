@@ -49,12 +49,18 @@ def test_a_fixed_cell_stays_as_it_is():
     assert np.abs(relaxed.get_distance(0, 4) - SALT.get_distance(0, 4)) < 0.05
 
 
-@pytest.mark.parametrize("formula", ["LiAl", "N2O5", "B6O"])
-def test_alloys_and_compounds_without_a_metal_are_given_back(formula):
+@pytest.mark.parametrize("formula", ["LiAl", "N2O5", "B6O", "LiP5", "Na2S2"])
+def test_what_is_no_salt_of_fully_charged_anions_is_given_back(formula):
     elements = list(Composition(formula).get_el_amt_dict().items())
     symbols = [symbol for symbol, n in elements for _ in range(round(n))]
     structure = Structure(Lattice.cubic(9.0), symbols, np.random.default_rng(0).random((len(symbols), 3)))
     assert relaxed_as_ions(structure) is structure
+
+
+@pytest.mark.parametrize(("formula", "share"), [("Li3PO4", 0.5), ("Li3BO3", 0.5), ("Li2SO4", 0.5), ("Li4SnS4", 0.0)])
+def test_where_a_cation_is_covalent_every_second_lattice_stays_as_placed(formula, share):
+    built = build_probes(Composition(formula), ProbeSettings(n_structures=10, restarts=2, supercells=2), 0)
+    assert sum(probe.generator.endswith(", as placed") for probe in built) == share * len(built)
 
 
 @pytest.mark.physics
