@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
-from dft.probes.ordered import AS_PLACED, LAYERED
+from dft.probes.base import AS_PLACED, LAYERED
 
 #: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
 MOLECULAR = ("molecules", "molecular ions", "chains")

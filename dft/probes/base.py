@@ -10,6 +10,10 @@ from typing import Any
 from monty.json import MSONable
 from pymatgen.core import Structure
 
+#: In the name of ordered lattices whose every second gap is empty, and of every second one where bonds are covalent:
+#: relaxed as ions few of these become a network.
+LAYERED, AS_PLACED = "layered", "as placed"
+
 
 @dataclass(frozen=True)
 class ProbeStructure(MSONable):

@@ -17,7 +17,7 @@ import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
 
 from dft.compositions import oxidation_states
-from dft.probes.base import ProbeSettings, ProbeStructure
+from dft.probes.base import AS_PLACED, LAYERED, ProbeSettings, ProbeStructure
 from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descents, unit_charge_matrix
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
@@ -41,12 +41,6 @@ HOLES = {
     "mixed": (0, 1, 2, 3),
     "layered octahedral": (0, 3),
 }
-
-#: In the name of a family whose every second gap is empty.
-LAYERED = "layered"
-
-#: In the name of every second structure where bonds are covalent: relaxed as ions it may be too good to become a network.
-AS_PLACED = "as placed"
 
 #: More than there are families, which come in turn: so many structures hold one of each.
 FAMILIES = 40
@@ -101,9 +95,9 @@ def _arranged(
         found.sort(key=lambda pair: round(pair[0], 9))  # mirror images stay in order on every machine
     if not families:
         return []
-    n, further = settings.n_structures, FAMILIES * settings.layers_first
-    drawn = list(islice(_in_turn(composition, families), n + further))
-    chosen = _layers_first(drawn)[:n] if further else drawn
+    further = FAMILIES * settings.layers_first
+    drawn = list(islice(_in_turn(composition, families), settings.n_structures + further))
+    chosen = _layers_first(drawn)[: settings.n_structures] if further else drawn
     covalent = are_covalent(composition)
     return [
         replace(probe, generator=f"{probe.generator}, {AS_PLACED}")
