@@ -86,6 +86,8 @@ class LocalExecutor:
         self._ready = {key: kept for key, kept in self._ready.items() if key in wanted and _same(wanted[key], kept[0])}
         begun = {*self._ready, *(task.key for task, _ in self._early.values())}
         self._foreseen = deque((task, then) for key, task in wanted.items() if key not in begun)
+        for _, outcome in self._ready.values():
+            self._follow(then(outcome))
 
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
         """Run tasks as workers come free and give their outcomes as they end.
@@ -182,9 +184,13 @@ class LocalExecutor:
         if future.cancelled() or future.exception() is not None or future.result().blameless:
             return
         self._ready[task.key] = task, future.result()
-        following = then(future.result())
-        if following is not None and following.key not in self._ready:
-            self._foreseen.append((following, nothing_more))
+        self._follow(then(future.result()))
+
+    def _follow(self, task: Task | None) -> None:
+        """Foresee what an outcome leads to, after all else."""
+        begun = {*self._ready, *(early.key for early, _ in self._early.values())}
+        if task is not None and task.key not in begun:
+            self._foreseen.append((task, nothing_more))
 
     def _run_alone(self, task: Task, started: Callable[[str], None]) -> Outcome:
         """Try a suspect again with nothing beside it: if its worker dies again, the task is to blame."""

@@ -133,7 +133,7 @@ class ScreeningMaker(Maker):
                     advanced += running([candidate])
             remaining = running(advanced)
         finished: list[Candidate] = []
-        n_final = round(self.n_final * wider)
+        n_final = min(round(self.n_final * wider), max(1, len(remaining)))
         reserves = [c for c in running(candidates) if c not in remaining]
         for candidate in (a_place_for_each_kind(remaining, n_final) + reserves)[: n_final + SPARE]:
             if len(finished) < n_final:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Composition, Element, Lattice, Structure
 from pymatgen.optimization.neighbors import find_points_in_spheres
 from scipy.optimize import minimize
@@ -35,6 +36,10 @@ _SAME = 1e-3
 #: Electronegativity above which a non-metal is no ion even where it is a cation: boron's is 2.04, silicon's 1.90.
 _COVALENT = 2.03
 
+#: Equal anions nearer than so many times twice their covalent radius are bonded: 1.16 to 1.38 in AFLOW's pyrites and
+#: marcasites as they are scaled, 1.5 and more between full ions. And the largest such radius, Å.
+_BONDED, _LARGEST = 1.4, 1.4
+
 #: How far beyond the cut-off neighbours are looked for, Å.
 _SKIN = 1.0
 
@@ -50,7 +55,7 @@ def relaxed_as_ions(structure: Structure, with_cell: bool = True) -> Structure:
         A new structure; of what is no salt (`are_ions`) the same one.
     """
     charges = oxidation_states(structure.composition)
-    if not are_ions(structure.composition, charges):
+    if not are_ions(structure.composition, charges) or _has_pairs(structure, charges):
         return structure
     model = RigidIons.of(structure, charges)
     cell, positions = structure.lattice.matrix, structure.cart_coords
@@ -67,6 +72,15 @@ def are_ions(composition: Composition, charges: Mapping[str, float]) -> bool:
     anions = {symbol: charge for symbol, charge in charges.items() if charge < 0}
     full = all(abs(charge - ANION_CHARGES.get(symbol, np.inf)) < _SAME for symbol, charge in anions.items())
     return bool(anions) and full and least_volume(composition) == 0 and max(charges.values()) > 0
+
+
+def _has_pairs(structure: Structure, charges: Mapping[str, float]) -> bool:
+    """Whether two equal anions are bonded, as in pyrite and marcasite: as ions they would leave each other."""
+    i, j, _, distance = structure.get_neighbor_list(2 * _BONDED * _LARGEST)
+    symbols = np.array([site.specie.symbol for site in structure])
+    equal = symbols[i] == symbols[j]
+    radii = np.array([covalent_radii[atomic_numbers[symbol]] if charges[symbol] < 0 else 0.0 for symbol in symbols])
+    return bool(np.any(equal & (distance < 2 * _BONDED * radii[i])))
 
 
 def are_covalent(composition: Composition) -> bool:

@@ -57,6 +57,20 @@ def test_what_is_no_salt_of_fully_charged_anions_is_given_back(formula):
     assert relaxed_as_ions(structure) is structure
 
 
+@pytest.mark.parametrize("formula", ["RuS2", "MnS2", "NiSe2"])
+def test_pairs_of_anions_stay_together_in_pyrite_and_marcasite(formula):
+    settings = ProbeSettings(generators=("prototypes",), n_structures=20, rattle=0.0)
+    anion = Composition(formula).elements[-1].symbol
+    found = {}
+    for probe in build_probes(Composition(formula), settings, 0):
+        i, j, _, distance = probe.structure.get_neighbor_list(4.5)
+        is_anion = np.array([site.specie.symbol == anion for site in probe.structure])
+        found[probe.generator.split()[-1]] = distance[is_anion[i] & is_anion[j]].min()
+    assert found["C2"] < 2.9  # Å; full ions stand 3.0 and more from each other
+    assert found["C18"] < 2.9
+    assert found["C6"] > 3.0
+
+
 @pytest.mark.parametrize(("formula", "share"), [("Li3PO4", 0.5), ("Li3BO3", 0.5), ("Li2SO4", 0.5), ("Li4SnS4", 0.0)])
 def test_where_a_cation_is_covalent_every_second_lattice_stays_as_placed(formula, share):
     built = build_probes(Composition(formula), ProbeSettings(n_structures=10, restarts=2, supercells=2), 0)

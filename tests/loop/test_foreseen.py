@@ -5,8 +5,10 @@ import time
 import pytest
 
 from dft.execute import LocalExecutor, Task
+from dft.tasks import nothing_more
 from loop.campaign import Campaign
 from loop.config import Settings
+from loop.cycle import Cycle
 from loop.exploration import Exploration
 from vae import PhaseField
 
@@ -95,6 +97,42 @@ def test_what_is_not_known_yet_is_computed_ahead(begun):
     assert task.output.parent == campaign.outputs
     campaign.calculations.plan(str(FIELD), 1, field.screening.identity, [item], {})
     assert field.foreseen_calculation(outcome) is None
+
+
+class Listening(LocalExecutor):
+    """Keeps what it is to foresee, by key, with what follows."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.told = []
+
+    def foresee(self, tasks, then=nothing_more):
+        self.told.append(([task.key for task in tasks], then))
+
+
+def test_a_cycle_foresees_its_field_and_then_the_next_one_of_which_it_computes(begun):
+    campaign, executor = begun("c"), Listening()
+    cycle = Cycle(campaign, 1, executor, lambda event: None, last=False)
+    now = exploration(campaign, executor)
+    later = Exploration(campaign, 1, PhaseField.parse("Na-K-Br-Cl"), executor, lambda event: None)
+    cycle._foresee(now, later)
+    cycle._foresee(now, None)
+    keys = [[task.key for task in field.foreseen()] for field in (now, later)]
+    assert executor.told == [(keys[0] + keys[1], later.foreseen_calculation), (keys[0], nothing_more)]
+    assert set(keys[1]) - set(keys[0])
+
+
+def test_what_was_built_ahead_before_is_followed_by_its_calculation_too(begun):
+    with LocalExecutor(1) as executor:
+        field = exploration(begun("c"), executor)
+        tasks = [task for task in field.foreseen() if task.key == "competing LiCl"]
+        executor.foresee(tasks)
+        list(executor.run([Task("elsewhere", time.sleep, (0.1,))]))
+        deadline = time.monotonic() + 600
+        while not executor._ready and time.monotonic() < deadline:
+            list(executor.run([Task("elsewhere", time.sleep, (0.5,))]))
+        executor.foresee(tasks, field.foreseen_calculation)
+        assert len(executor._foreseen) == 1
 
 
 def built(field):
