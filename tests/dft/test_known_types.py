@@ -12,20 +12,21 @@ from dft.hull import hull_points
 from dft.levels import level
 from dft.probes import ProbeSettings
 from dft.workflows import ScreeningMaker
+from loop.ladder import SEARCHES
 from tests.dft.known_structures import KNOWN
 
 #: The search need not find the type itself, but nothing that lies higher by more than this, eV/atom.
 WITHIN = 0.010
 
 #: The default search of a campaign.
-N_STRUCTURES, ROUNDS = 20, ((4, 6), (2, 12))
+QUICK = SEARCHES["quick"]
 
 
 @cache
 def found(formula: str) -> float:
     """Lowest energy of the search, eV/atom."""
-    maker = ScreeningMaker.from_level(level("chgnet"), rounds=ROUNDS)
-    candidates = build_competing(formula, ProbeSettings(n_structures=N_STRUCTURES), 0)
+    maker = ScreeningMaker.from_level(level("chgnet"), rounds=QUICK.rounds, n_final=QUICK.n_final)
+    candidates = build_competing(formula, ProbeSettings(n_structures=QUICK.n_structures), 0)
     return float(ScreeningMaker.make.original(maker, candidates)["energy_per_atom"])
 
 
