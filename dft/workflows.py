@@ -25,8 +25,7 @@ SOFTNESS = 4.5
 #: Largest such step, as a factor of the volume.
 VOLUME_STEP = 1.3
 
-#: Rounds of the funnel: how many structures, how many steps. It keeps the structure that full
-#: relaxation of every candidate finds (docs/probes.md).
+#: Rounds of the funnel: how many structures, how many steps. docs/probes.md has what such rounds miss.
 ROUNDS = ((12, 8), (6, 12), (3, 20))
 
 #: Raised whenever the way in which candidates get their places in the rounds changes.
@@ -44,8 +43,8 @@ class ScreeningMaker(Maker):
     """Maker for the lowest energy at one composition: single points, coarse relaxations, full relaxations.
 
     All candidates get a single point and one step in volume from its pressure. In each round the best of those still
-    in the running are relaxed a little further, fewer and longer from round to round, and the best of the last round
-    to the force limit. A candidate that fails a guard makes room for the next.
+    in the running, of each way of building, are relaxed a little further, fewer and longer from round to round, and the
+    best of the last round to the force limit. A candidate that fails a guard makes room for the next.
 
     Attributes:
         name: Name of the job.

@@ -148,19 +148,30 @@ def balance_of_ions(
         return -attraction / len(symbols), 1.0
     q = np.array([charges[symbol] for symbol in symbols])
     radius = np.array([ionic_radius(symbol, charge) for symbol, charge in zip(symbols, q, strict=True)])
-    i, j, distance = _neighbours(cell, positions, 2.5 * 2 * float(radius.max()))
+    i, j, _, distance = neighbours(cell, positions, 2.5 * 2 * float(radius.max()))
     contact = radius[i] + radius[j]
-    strength = BORN_STRENGTH * np.maximum(np.abs(q[i] * q[j]), 0.5) / contact
-    repulsion = 0.5 * float(np.sum(strength * (contact / distance) ** BORN_EXPONENT))
+    repulsion = 0.5 * float(np.sum(at_contact(q[i] * q[j], contact) * (contact / distance) ** BORN_EXPONENT))
     scale = (BORN_EXPONENT * repulsion / attraction) ** (1 / (BORN_EXPONENT - 1))
     return -attraction / scale * (1 - 1 / BORN_EXPONENT) / len(symbols), scale
 
 
-def _neighbours(cell: np.ndarray, positions: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of sites within reach, periodic images included: indices and distances, Å."""
+def at_contact(products: np.ndarray, contact: np.ndarray) -> np.ndarray:
+    """Born repulsion, eV, of pairs of ions that touch.
+
+    Args:
+        products: Of the two charges; like small ones repel each other as those of a half do.
+        contact: Sum of the two radii, Å.
+    """
+    return BORN_STRENGTH * np.maximum(np.abs(products), 0.5) / contact
+
+
+def neighbours(
+    cell: np.ndarray, positions: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of sites within reach, each from both ends: indices, lattice vectors between them, and distances, Å."""
     points = np.ascontiguousarray(positions, dtype=float)
-    i, j, _, distance = find_points_in_spheres(
+    i, j, images, distance = find_points_in_spheres(
         points, points, r=reach, pbc=np.ones(3, dtype=np.int64), lattice=np.ascontiguousarray(cell, dtype=float)
     )
     apart = distance > 1e-8  # not a site and itself
-    return i[apart], j[apart], distance[apart]
+    return i[apart], j[apart], images[apart], distance[apart]

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Composition, Element, Lattice, Structure
-from pymatgen.optimization.neighbors import find_points_in_spheres
 from scipy.optimize import minimize
 from scipy.special import erfc
 
 from dft.compositions import ANION_CHARGES, oxidation_states
-from dft.probes.electrostatics import BORN_EXPONENT, BORN_STRENGTH
+from dft.probes.electrostatics import BORN_EXPONENT, at_contact, neighbours
 from dft.probes.volumes import ionic_radius, least_volume
 
 #: Charges are damped by this, 1/Å, and end smoothly at this distance, Å (Fennell & Gezelter, J. Chem. Phys. 124, 234104
 #: (2006), doi 10.1063/1.2206581): a plain sum over pairs comes as near to Ewald's as a start needs.
 _DAMPING, _CUTOFF = 0.2, 7.0
+
+#: Slope of the damping where it begins, 1/Å; the damped 1/r at the cut-off, 1/Å, and its slope, 1/Å².
+_GAUSS = 2 * _DAMPING / np.sqrt(np.pi)
+_EDGE = erfc(_DAMPING * _CUTOFF) / _CUTOFF
+_EDGE_SLOPE = -_EDGE / _CUTOFF - _GAUSS * np.exp(-((_DAMPING * _CUTOFF) ** 2)) / _CUTOFF
 
 #: e²/(4 pi eps0), eV Å.
 _COULOMB = 14.399645
@@ -138,16 +142,13 @@ class RigidIons:
         return energy
 
     def _pairs(self, cell: np.ndarray, positions: np.ndarray) -> _Pairs:
-        points, box = np.ascontiguousarray(positions), np.ascontiguousarray(cell)
-        reach, pbc = _CUTOFF + _SKIN, np.ones(3, dtype=np.int64)
-        i, j, images, distance = find_points_in_spheres(points, points, r=reach, pbc=pbc, lattice=box)
+        i, j, images, _ = neighbours(cell, positions, _CUTOFF + _SKIN)
         upward = (images @ [1e4, 1e2, 1.0]) > 0  # of a pair and its mirror image one
-        once = (distance > 1e-8) & ((i < j) | ((i == j) & upward))
+        once = (i < j) | ((i == j) & upward)
         i, j = i[once], j[once]
         contact = self.radii[i] + self.radii[j]
         product = self.charges[i] * self.charges[j]
-        strength = BORN_STRENGTH * np.maximum(np.abs(product), 0.5) / contact
-        return _Pairs(i, j, images[once] @ cell, _COULOMB * product, contact, strength)
+        return _Pairs(i, j, images[once] @ cell, _COULOMB * product, contact, at_contact(product, contact))
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,3 @@ class _Pairs:
         """Derivatives by the positions of `n` ions, from those by the vectors of pairs."""
         columns = [np.bincount(self.second, c, n) - np.bincount(self.first, c, n) for c in by_vector.T]
         return np.column_stack(columns)
-
-
-_GAUSS = 2 * _DAMPING / np.sqrt(np.pi)
-_EDGE = erfc(_DAMPING * _CUTOFF) / _CUTOFF
-_EDGE_SLOPE = -_EDGE / _CUTOFF - _GAUSS * np.exp(-((_DAMPING * _CUTOFF) ** 2)) / _CUTOFF

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -52,8 +51,26 @@ class FieldMap:
     missing: str = ""
 
 
-#: The maps that this process drew last, by file, and what they show: a report after each cycle draws what has changed.
-_drawn: dict[Path, tuple[tuple[Any, ...], FieldMap]] = {}
+@dataclass(frozen=True)
+class MapContents:
+    """What a map shows: its field, the calculations, the words below it, and the formulas that are marked."""
+
+    phase_field: PhaseField
+    points: list[MapPoint]
+    note: MapNote
+    mark: Sequence[str]
+
+    @classmethod
+    def of(cls, field: FieldRecord, record: CampaignRecord) -> MapContents:
+        """Of the map of a field."""
+        remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
+        points = points_from_record(field)
+        note = note_from_record(field, points, remark)
+        return cls(PhaseField.parse(field.phase_field), points, note, found.near_hull(field, record))
+
+
+#: The maps that this process drew last, by file without its ending: a report after each cycle draws what has changed.
+_drawn: dict[Path, tuple[MapContents, FieldMap]] = {}
 
 #: Endings of the files of a map.
 _KINDS = ("png", "svg")
@@ -72,56 +89,45 @@ def draw_fields(record: CampaignRecord, folder: Path, processes: int | None = No
     """
     fields = {field.phase_field: field for field in record.fields}
     fields |= {file_stem(lower, top=False): lower for field in record.fields for lower in field.lower}
-    orders = {name: (field, folder, found.near_hull(field, record), name) for name, field in fields.items()}
-    shown = {name: (fields[name].phase_field, *_shown(fields[name]), orders[name][2]) for name in fields}
-    new = [name for name in fields if not _is_drawn(folder / name, shown[name])]
+    contents = {folder / name: MapContents.of(field, record) for name, field in fields.items()}
+    new = [(path, shown) for path, shown in contents.items() if not _is_drawn(path, shown)]
     processes = processes or min(usable_cores(), 1 + len(new) // _MAPS_PER_PROCESS)
-    if processes == 1:
-        maps = [draw_field(*orders[name]) for name in new]
-    else:
-        maps = _draw_side_by_side([orders[name] for name in new], processes)
-    _drawn.update({folder / name: (shown[name], drawn) for name, drawn in zip(new, maps, strict=True)})
+    maps = [draw_map(*order) for order in new] if processes == 1 else _draw_side_by_side(new, processes)
+    _drawn.update({path: (shown, drawn) for (path, shown), drawn in zip(new, maps, strict=True)})
     return {name: _drawn[folder / name][1] for name in fields}
 
 
-def _is_drawn(path: Path, shown: tuple[Any, ...]) -> bool:
+def _is_drawn(path: Path, contents: MapContents) -> bool:
     """Whether this process has made this very map before, and its files are still there."""
-    if path not in _drawn or _drawn[path][0] != shown:
+    if path not in _drawn or _drawn[path][0] != contents:
         return False
-    return bool(_drawn[path][1].missing) or all(path.with_name(f"{path.name}.{kind}").exists() for kind in _KINDS)
+    return bool(_drawn[path][1].missing) or all(_file(path, kind).exists() for kind in _KINDS)
 
 
-def _shown(field: FieldRecord) -> tuple[list[MapPoint], MapNote]:
-    """The points of a map and the words below it."""
-    remark = "Calculations are missing: the campaign is running." if field.verdict == "open" else ""
-    points = points_from_record(field)
-    return points, note_from_record(field, points, remark)
+def _file(path: Path, kind: str) -> Path:
+    return path.with_name(f"{path.name}.{kind}")
 
 
-def _draw_side_by_side(
-    orders: Sequence[tuple[FieldRecord, Path, Sequence[str], str]], processes: int
-) -> list[FieldMap]:
+def _draw_side_by_side(orders: Sequence[tuple[Path, MapContents]], processes: int) -> list[FieldMap]:
     """Draw with the help of other processes: this one takes from the end what they have not begun."""
     # matplotlib keeps state that a fork would share
     with ProcessPoolExecutor(processes - 1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(draw_field, *order) for order in orders]
-        mine = {i: draw_field(*orders[i]) for i in reversed(range(len(orders))) if futures[i].cancel()}
+        futures = [pool.submit(draw_map, *order) for order in orders]
+        mine = {i: draw_map(*orders[i]) for i in reversed(range(len(orders))) if futures[i].cancel()}
         return [mine[i] if i in mine else future.result() for i, future in enumerate(futures)]
 
 
-def draw_field(field: FieldRecord, folder: Path, mark: Sequence[str], name: str) -> FieldMap:
-    """Draw the map of a field, save it for print under a name, and return what the page embeds."""
-    points, note = _shown(field)
-    phase_field = PhaseField.parse(field.phase_field)
+def draw_map(path: Path, contents: MapContents) -> FieldMap:
+    """Draw a map, save it for print under a path that lacks its ending, and return what the page embeds."""
     try:
-        figure = draw_hull_map(points, phase_field, note, mark)
+        figure = draw_hull_map(contents.points, contents.phase_field, contents.note, contents.mark)
     except ValueError as error:
         return FieldMap(missing=str(error))
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     image = _picture(figure)
-    image.save(folder / f"{name}.png", dpi=(_PRINT_DPI, _PRINT_DPI), compress_level=2)
-    save_map(figure, folder / f"{name}.svg", _GROUND_DPI)
-    spots = places_on_image(figure, points, phase_field, image.height)
+    image.save(_file(path, "png"), dpi=(_PRINT_DPI, _PRINT_DPI), compress_level=2)
+    save_map(figure, _file(path, "svg"), _GROUND_DPI)
+    spots = places_on_image(figure, contents.points, contents.phase_field, image.height)
     return FieldMap(_embedded(image), image.width, image.height, tuple(spots))
 
 
