@@ -23,11 +23,14 @@ def test_a_failing_job_is_told_from_one_that_succeeds(slurm: Slurm):
 
 
 def test_scancel_ends_a_running_job_and_its_processes(slurm: Slurm, tmp_path: Path):
-    job = slurm.submit(f"touch {tmp_path}/started; sleep 600; touch {tmp_path}/ended")
-    wait_until((tmp_path / "started").exists, "the job runs")
+    # The shell must not go on by itself where the sleep gets its signal first.
+    job = slurm.submit(f"sleep 600 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/process; wait")
+    wait_until((tmp_path / "process").exists, "the job runs")
+    process = Path("/proc") / (tmp_path / "process").read_text().strip()
+    assert process.exists()
     slurm.cancel(job)
     wait_until(lambda: slurm.state(job) == "CANCELLED" and not slurm.jobs(), "the job is gone")
-    assert not (tmp_path / "ended").exists()
+    wait_until(lambda: not process.exists(), "its processes have ended")
 
 
 def test_more_jobs_than_processors_wait_in_the_queue(slurm: Slurm):
