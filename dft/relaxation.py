@@ -30,6 +30,18 @@ class CellFilter(UnitCellFilter):
 
     def __init__(self, atoms: Atoms, **kwargs: Any) -> None:
         super().__init__(atoms, **{"cell_factor": len(atoms) ** 0.5, **kwargs})
+        self._forces: np.ndarray | None = None
+
+    def set_positions(self, *args: Any, **kwargs: Any) -> None:
+        """Move the atoms and strain the cell: positions in the undeformed cell and deformation, shape (n + 3, 3)."""
+        self._forces = None
+        super().set_positions(*args, **kwargs)
+
+    def get_forces(self, **kwargs: Any) -> np.ndarray:
+        """On atoms and cell, eV/Å, shape (n + 3, 3); worked out once per move, while optimizers ask three times."""
+        if self._forces is None:
+            self._forces = super().get_forces(**kwargs)
+        return self._forces.copy()
 
 
 class CellBFGS(BFGS):
@@ -59,6 +71,9 @@ class CellBFGS(BFGS):
         if cell := self._cell:
             scaled[-9:] *= cell.cell_factor / len(cell.atoms)
         return bool(super().gradient_converged(scaled))
+
+    def log(self, gradient: np.ndarray) -> None:
+        """Nothing: atomate2 throws the lines away, and writing them takes a tenth of a step, forces aside."""
 
     @property
     def _cell(self) -> UnitCellFilter | None:

@@ -69,3 +69,14 @@ def test_a_level_relaxes_with_it():
     maker = level("chgnet").relax_maker()
     assert maker.optimizer_kwargs["optimizer"] is CellBFGS
     assert maker.relax_kwargs["cell_filter"] is CellFilter
+
+
+def test_forces_are_those_of_where_the_atoms_are(strained):
+    strained.calc = chgnet("0.3.0")
+    ours, theirs = CellFilter(strained), UnitCellFilter(strained, cell_factor=len(strained) ** 0.5)
+    for _ in range(2):
+        forces = ours.get_forces()
+        assert np.array_equal(forces, theirs.get_forces())
+        forces += 1.0  # what was handed out is not what is kept
+        assert np.array_equal(ours.get_forces(), theirs.get_forces())
+        ours.set_positions(ours.get_positions() + 0.01)
