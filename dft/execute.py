@@ -89,6 +89,11 @@ class LocalExecutor:
         for _, outcome in self._ready.values():
             self._follow(then(outcome))
 
+    def foresee_first(self, task: Task | None) -> None:
+        """Foresee one more task, to be run before the others; nothing for none."""
+        if task is not None and not self._is_begun(task):
+            self._foreseen.appendleft((task, nothing_more))
+
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
         """Run tasks as workers come free and give their outcomes as they end.
 
@@ -188,9 +193,11 @@ class LocalExecutor:
 
     def _follow(self, task: Task | None) -> None:
         """Foresee what an outcome leads to, after all else."""
-        begun = {*self._ready, *(early.key for early, _ in self._early.values())}
-        if task is not None and task.key not in begun:
+        if task is not None and not self._is_begun(task):
             self._foreseen.append((task, nothing_more))
+
+    def _is_begun(self, task: Task) -> bool:
+        return task.key in self._ready or any(task.key == early.key for early, _ in self._early.values())
 
     def _run_alone(self, task: Task, started: Callable[[str], None]) -> Outcome:
         """Try a suspect again with nothing beside it: if its worker dies again, the task is to blame."""

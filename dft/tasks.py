@@ -81,5 +81,8 @@ class Executor(Protocol):
         They may be run where workers would wait otherwise; nobody is told of an outcome before the task is asked for.
         """
 
+    def foresee_first(self, task: Task | None) -> None:
+        """The same of one more task, before the others; nothing for none."""
+
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = ...) -> Iterator[Outcome]:
         """Run tasks and give their outcomes as they end; `started` is told the key of each that begins."""

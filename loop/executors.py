@@ -67,6 +67,9 @@ class ClusterExecutor:
     def foresee(self, tasks: Iterable[Task], then: Then = nothing_more) -> None:
         """Nothing: no worker of this machine waits."""
 
+    def foresee_first(self, task: Task | None) -> None:
+        """Nothing, as above."""
+
     def run(self, tasks: Iterable[Task], started: Callable[[str], None] = lambda key: None) -> Iterator[Outcome]:
         """As `FireWorksExecutor.run`.
 

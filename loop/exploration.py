@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +15,7 @@ from pymatgen.core import Composition
 
 from dft.compositions import neutral_compositions
 from dft.execute import Executor, FlowTask, Outcome, Task
-from dft.probes import ProbeSettings, ProbeStructure
+from dft.probes import ProbeStructure
 from dft.section import in_section
 from dft.workflows import structure_hash
 from loop.calculation_log import Calculation
@@ -26,7 +26,7 @@ from loop.composition_choice import CompositionChoice
 from loop.errors import RunError
 from loop.field_hull import FieldHull
 from loop.field_verdict import FieldVerdict
-from loop.ladder import SEARCHES, Rung, hull_at, ladder
+from loop.ladder import Rung, hull_at, ladder, structure_settings
 from loop.ladder_settings import section_of
 from loop.level_summaries import keep_summaries
 from loop.records import CalculationRecord, Role
@@ -142,7 +142,7 @@ class Exploration:
         text = f"building structures for {len(tasks)} compositions"
         self.show(Event("stage", phase_field=self.name, text=text))
         with self.campaign.timed(self.cycle, "generation"):
-            built = [self._calculation(outcome) for outcome in self.executor.run(tasks)]
+            built = [self._calculation(outcome) for outcome in self._running_ahead(tasks)]
             built += [self._given(formula, structures) for formula, structures in given.items()]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, built, batch)
@@ -188,6 +188,12 @@ class Exploration:
             return None
         return self._flow_task(calculation, self.screening)
 
+    def _running_ahead(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Build structures; workers that wait for the last of them, and for what to compute, begin with the others."""
+        for outcome in self.executor.run(tasks):
+            self.executor.foresee_first(self.foreseen_calculation(outcome))
+            yield outcome
+
     @cached_property
     def phases(self) -> CompetingPhases:
         """Which competing phases the field has."""
@@ -199,13 +205,7 @@ class Exploration:
 
     def _build_task(self, role: Role, formula: str) -> Task:
         settings = self.campaign.settings
-        probe_settings = ProbeSettings(
-            generators=settings.probes.generators,
-            n_structures=SEARCHES[settings.probes.search].n_structures,
-            max_atoms=(settings.probes if role == "probe" else settings.competing).max_atoms,
-            folder=settings.probes.folder or "",
-        )
-        return Task(f"{role} {formula}", build, (role, formula, probe_settings, settings.seed))
+        return Task(f"{role} {formula}", build, (role, formula, structure_settings(settings, role), settings.seed))
 
     def _calculation(self, outcome: Outcome) -> Calculation:
         self._blame_the_machine(outcome)

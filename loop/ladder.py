@@ -9,15 +9,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from dft.levels import LevelOfTheory, level
+from dft.probes import ProbeSettings
 from dft.section import in_section
 from dft.workflows import ScreeningMaker
 from loop.campaign import Campaign
-from loop.config import Verdicts
+from loop.config import Settings, Verdicts
 from loop.database import to_json
 from loop.errors import UserError
 from loop.field_hull import FieldHull, field_hull
 from loop.ladder_settings import section_of
 from loop.levels_of_field import AT
+from loop.records import Role
 
 if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel, FirstPrinciplesMaker
@@ -42,7 +44,7 @@ class Search(NamedTuple):
 #: By the name that `probes.search` has.
 SEARCHES = {
     "quick": Search(20, ((6, 6),), 3),
-    "thorough": Search(50, ((12, 8), (6, 12), (3, 20)), 3),
+    "thorough": Search(50, ((12, 8),), 6),
 }
 
 #: The same at a further level, of the few nearly relaxed structures that are handed on, `ladder.structures` of them.
@@ -93,6 +95,16 @@ class Rung:
     def band(self, limits: Verdicts) -> float:
         """The error of a distance from the hull that verdicts allow for, eV/atom."""
         return self.level.error_band if limits.error_band is None else limits.error_band
+
+
+def structure_settings(settings: Settings, role: Role) -> ProbeSettings:
+    """How the structures of a first search are built."""
+    return ProbeSettings(
+        generators=settings.probes.generators,
+        n_structures=SEARCHES[settings.probes.search].n_structures,
+        max_atoms=(settings.probes if role == "probe" else settings.competing).max_atoms,
+        folder=settings.probes.folder or "",
+    )
 
 
 def ladder(campaign: Campaign, elements: Collection[str] = ()) -> list[Rung]:

@@ -125,6 +125,17 @@ def test_what_is_foreseen_again_stays_and_what_follows_from_it_is_run_too(tmp_pa
     assert len(list(tmp_path.glob("a-*"))) == 1
 
 
+def test_one_that_is_foreseen_first_is_run_before_the_others(tmp_path):
+    with LocalExecutor(1) as executor:
+        executor.warm_up(double, 0)
+        executor.foresee([Task("later", slow_count, (tmp_path,))])
+        for outcome in executor.run([Task("now", double, (1,))]):
+            executor.foresee_first(Task(f"after {outcome.value}", count, (tmp_path, "first")))
+            executor.foresee_first(None)
+        until(tmp_path, 1)
+        assert [path.name.split("-")[0] for path in tmp_path.iterdir()] == ["first"]
+
+
 def slow_count(folder):
     time.sleep(1.5)
     return count(folder, "slow")
