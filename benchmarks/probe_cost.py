@@ -23,7 +23,7 @@ from pymatgen.core import Composition
 from dft.levels import FORCE_FIELDS, LevelOfTheory, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker
-from loop.exploration import SEARCHES
+from loop.ladder import SEARCHES
 
 #: Of Li-Sn-S-Cl, 10 to 16 atoms in the formula or its multiple.
 COMPOSITIONS = ("Li3SnS3Cl", "Li2SnS2Cl2", "Li5SnS4Cl", "Li4SnS2Cl4", "LiSn2S4Cl", "Li3Sn2S5Cl")

@@ -41,7 +41,7 @@ FUNNELS: dict[str, Funnel] = {
     "4x6 2x12, 2 finished": (((4, 6), (2, 12)), 2, 0.0),
     "6x6, 4 finished": (((6, 6),), 4, 0.0),
     "8x8, 4 finished": (((8, 8),), 4, 0.0),
-    "12x8, 6 finished": (((12, 8),), 6, 0.0),
+    "12x8 6x12 3x20, 3 finished": (((12, 8), (6, 12), (3, 20)), 3, 0.0),
     "thorough": (SEARCHES["thorough"].rounds, SEARCHES["thorough"].n_final, 0.0),
     "16x8 8x12, 6 finished": (((16, 8), (8, 12)), 6, 0.0),
     "all x6, 8x8, 4 finished": (((99, 6), (8, 8)), 4, 0.0),
@@ -66,9 +66,9 @@ def main() -> None:
     if arguments.json:
         arguments.json.write_text(json.dumps(rows) + "\n")
     print(f"{len(rows)} compositions, {sum(len(row['candidates']) for row in rows)} candidates")
-    print(f"{'':26s}{'calls':>7s}{'mean':>7s}{'median':>8s}{'within 5':>10s}{'beyond 20':>11s}")
+    print(f"{'':28s}{'calls':>7s}{'mean':>7s}{'median':>8s}{'within 5':>10s}{'beyond 20':>11s}")
     for name, funnel in FUNNELS.items():
-        print(f"{name:26s}{'{:7.2f}{:7.1f}{:8.1f}{:10.2f}{:11.2f}'.format(*figures(rows, funnel))}", flush=True)
+        print(f"{name:28s}{'{:7.2f}{:7.1f}{:8.1f}{:10.2f}{:11.2f}'.format(*figures(rows, funnel))}", flush=True)
 
 
 def relaxed(formulas: Sequence[str], n_structures: int, level: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from dft.probes.base import AS_PLACED, LAYERED
@@ -14,10 +15,19 @@ from dft.probes.base import AS_PLACED, LAYERED
 #: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
 MOLECULAR = ("molecules", "molecular ions", "chains")
 
+#: Structures that pymatgen's tolerances match may still be 20 meV/atom apart, as the same layers further apart are:
+#: only within this, eV/atom, are they one.
+EQUAL_WITHIN = 0.005
+
+_MATCHER = StructureMatcher()
+
 
 @dataclass(eq=False)
 class Candidate:
-    """What became of one structure; made fresh for each, so that nothing of one reaches the next."""
+    """What became of one structure; made fresh for each, so that nothing of one reaches the next.
+
+    Guards compare with `start`: as it was built, or as several single points left it.
+    """
 
     generator: str
     start: Structure
@@ -43,6 +53,12 @@ class Candidate:
 def running(candidates: list[Candidate]) -> list[Candidate]:
     """Those still in the running, the lowest energy first."""
     return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
+
+
+def is_among(candidate: Candidate, others: Iterable[Candidate]) -> bool:
+    """Whether one of the others has come to the same structure at the same energy."""
+    near = (other for other in others if abs(candidate.rank - other.rank) < EQUAL_WITHIN)
+    return any(_MATCHER.fit(candidate.structure, other.structure) for other in near)
 
 
 def in_proportion(candidates: list[Candidate]) -> list[Candidate]:

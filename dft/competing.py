@@ -40,7 +40,7 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
 
     Returns:
         For an element its known structure first; for a compound those of molecules or molecular ions, then chains, then
-        prototypes, the common structure types before the rare ones, then ordered lattices, layers before the others.
+        prototypes, by the energy of the ions and by the elements in turn, then ordered lattices, layers first.
 
     Raises:
         ValueError: If the formula is none, is too large for the cell, or no structure fits.

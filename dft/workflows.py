@@ -13,23 +13,26 @@ import numpy as np
 from jobflow import Maker, job
 from pymatgen.core import Lattice, Structure
 
-from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, furthest, in_proportion, running
+from dft.candidates import (
+    Candidate,
+    a_place_for_each_kind,
+    for_their_kinds,
+    furthest,
+    in_proportion,
+    is_among,
+    running,
+)
 from dft.engines import meter_reading
 from dft.guards import why_rejected
 from dft.levels import LevelOfTheory
 from dft.probes.base import ProbeStructure, unpacked
-
-#: Å³/eV: compressibility that turns the pressure of a single point into a first step in volume (about 35 GPa).
-SOFTNESS = 4.5
-
-#: Largest such step, as a factor of the volume.
-VOLUME_STEP = 1.3
+from dft.volume_steps import LARGE_STEP, VolumeSteps, single_points_of
 
 #: Rounds of the funnel: how many structures, how many steps. docs/probes.md has what such rounds miss.
 ROUNDS = ((12, 8), (6, 12), (3, 20))
 
 #: Raised whenever the way in which candidates get their places in the rounds changes.
-PLACES = 3
+PLACES = 4
 
 #: Steps between the frames that atomate2 keeps of a relaxation: more than it takes.
 BEYOND_ANY_STEP = 1_000_000
@@ -42,9 +45,10 @@ SPARE = 1
 class ScreeningMaker(Maker):
     """Maker for the lowest energy at one composition: single points, coarse relaxations, full relaxations.
 
-    All candidates get a single point and one step in volume from its pressure. In each round the best of those still
-    in the running, of each way of building, are relaxed a little further, fewer and longer from round to round, and the
-    best of the last round to the force limit. A candidate that fails a guard makes room for the next.
+    All candidates get a single point and a step in volume from its pressure, and where that is large another of both.
+    In each round the best of those still in the running, of each way of building, are relaxed a little further, fewer
+    and longer from round to round, and the best of the last round to the force limit. A candidate that fails a guard
+    makes room for the next.
 
     Attributes:
         name: Name of the job.
@@ -149,9 +153,19 @@ class ScreeningMaker(Maker):
         if candidate.reason:
             candidate.state = "rejected"
             return
-        frame = _run(self.static_maker, candidate)
-        if frame is not None:
-            _step_in_volume(candidate, frame["stress"])
+        steps, energies = VolumeSteps(), []
+        for _ in range(single_points_of(candidate)):
+            frame = _run(self.static_maker, candidate)
+            if frame is None:
+                break
+            energies.append(candidate.rank)
+            candidate.structure, stretch = steps.next(candidate.structure, frame["stress"])
+            if abs(stretch) < LARGE_STEP:
+                break
+        if energies:  # if a further one failed, what was known before will do
+            candidate.energy_per_atom, candidate.state, candidate.reason = min(energies), "running", ""
+        if len(energies) > 1:
+            candidate.start = candidate.structure
 
     def _relax(self, candidate: Candidate, maker: Maker, stage: str) -> None:
         candidate.stage = stage
@@ -185,13 +199,17 @@ class ScreeningMaker(Maker):
 
     def _survivors(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
         sound = [c for c in candidates if c.state in ("done", "outranked") and c.stage in ("coarse", "final")]
+        distinct: list[Candidate] = []
+        for candidate in sorted(sound, key=lambda c: (c.stage != "final", c.rank)):
+            if len(distinct) < self.n_survivors and not is_among(candidate, distinct):
+                distinct.append(candidate)
         return [
             {
                 "generator": c.generator,
                 "energy_per_atom": c.energy_per_atom,
                 "structure": json.loads(c.structure.to_json()),
             }
-            for c in sorted(sound, key=lambda c: (c.stage != "final", c.rank))[: self.n_survivors]
+            for c in distinct
         ]
 
     def _reading(self) -> tuple[int, float]:
@@ -263,18 +281,6 @@ def _ends_alone(maker: Any) -> Any:
 
 def _with_steps(maker: Any, steps: int) -> Any:
     return replace(maker, steps=steps)
-
-
-def _step_in_volume(candidate: Candidate, stress: Any) -> None:
-    """Scale the cell towards zero pressure."""
-    pressure = -float(np.trace(np.reshape(stress, (3, 3)) if np.size(stress) == 9 else _voigt(stress))) / 3
-    factor = float(np.clip(1 + SOFTNESS * pressure, 1 / VOLUME_STEP, VOLUME_STEP))
-    candidate.structure = candidate.structure.copy()
-    candidate.structure.scale_lattice(candidate.structure.volume * factor)
-
-
-def _voigt(stress: Any) -> np.ndarray:
-    return np.diag(np.asarray(stress)[:3])
 
 
 def _bare(structure: Structure) -> Structure:

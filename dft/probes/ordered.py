@@ -22,7 +22,7 @@ from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descen
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
 from dft.probes.rigid_ions import are_covalent, relaxed_as_ions
-from dft.probes.volumes import has_anions, is_large_cation, least_volume, rattled, rough_volume
+from dft.probes.volumes import has_anions, is_large_cation, least_volume, most_volume, rattled, rough_volume
 
 #: Two arrangements of one supercell with energies nearer than this, eV/atom, are taken for the same.
 SAME_ENERGY = 1e-4
@@ -259,7 +259,7 @@ def _at_minimum(
 def scaled_to_minimum(structure: Structure, charges: dict[str, float]) -> tuple[float, Structure]:
     """Energy per atom (eV) of a structure of ions and the structure at the volume of that energy; alloys stay as is.
 
-    Compounds of non-metals get the room that their molecules need.
+    Compounds of non-metals get the room that their molecules need, others at most a third more than their elements.
 
     Args:
         structure: Ordered; scaled in place.
@@ -271,10 +271,10 @@ def scaled_to_minimum(structure: Structure, charges: dict[str, float]) -> tuple[
 
 
 def _with_room(scale: float, composition: Composition, volume: float) -> float:
-    """The factor on all lengths, at least what molecules need; alloys stay as they are."""
+    """The factor on all lengths, within `least_volume` and `most_volume`; alloys stay as they are."""
     if not has_anions(composition):
         return 1.0
-    return max(scale, (least_volume(composition) / volume) ** (1 / 3))
+    return float(np.clip(scale, *((limit(composition) / volume) ** (1 / 3) for limit in (least_volume, most_volume))))
 
 
 def _in_turn(composition: Composition, families: dict[str, list[tuple[float, _Draft]]]) -> Iterator[ProbeStructure]:

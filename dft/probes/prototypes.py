@@ -13,16 +13,16 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Composition, Element, Structure
 
 from dft.compositions import oxidation_states
 from dft.guards import shortest_contact
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.ordered import SAME_ENERGY, scaled_to_minimum
-from dft.probes.rigid_ions import relaxed_as_ions
+from dft.probes.rigid_ions import relaxed_as_ions, scale_to_bonds
 from dft.probes.volumes import rattled, rough_volume
 
 #: A prototype whose sites come nearer than this, as a fraction of the sum of covalent radii, at the expected volume
@@ -34,7 +34,7 @@ LARGEST_CELL = 16
 
 
 #: The structure types in which most salts crystallise (Wyckoff, Crystal Structures 1-2, 1963-64), as AFLOW calls them.
-#: They come before the others, since the ionic energy ranks layered and molecular ones far too low.
+#: By energy they come before the others, since the ionic energy ranks layered and molecular ones far too low.
 COMMON_TYPES = frozenset(
     {
         *("B1", "B2", "B3", "B4", "B8_1", "B10", "B16"),
@@ -44,27 +44,54 @@ COMMON_TYPES = frozenset(
     }
 )
 
+#: Pyrite, twice, and marcasite: types with dumbbells of anions.
+DUMBBELL_TYPES = frozenset({"C2", "AB2_aP12_1_4a_8a", "C18"})
+
 
 def prototypes(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
-    """Structures of a composition in AFLOW's structure types: the common ones first, by electrostatic energy.
+    """Structures of a composition in AFLOW's structure types: common ones by electrostatic energy, others by elements.
 
-    None if no type fits. Relaxed as ions in the cell that they have: with the cell those that are layers or molecules
-    would lose the room between them.
+    To each two of them comes one that was described for a compound of similar elements. None if no type fits. Relaxed
+    as ions in the cell that they have: with the cell those that are layers or molecules would lose the room between
+    them.
     """
     charges = oxidation_states(composition)
-    found: dict[tuple[int, int], tuple[bool, float, str, Structure]] = {}
-    for label, structure in _assigned(composition):
+    found: dict[tuple[int, int], _Fitting] = {}
+    for label, unlikeness, structure in in_known_types(composition):
         structure.scale_lattice(rough_volume(structure.composition, charges))
         energy, structure = scaled_to_minimum(structure, charges)
+        if label.split()[-1] in DUMBBELL_TYPES:
+            scale_to_bonds(structure, charges)
         if shortest_contact(structure)[2] >= FITS_FROM:
-            is_rare = label.split()[-1] not in COMMON_TYPES
-            found.setdefault((len(structure), round(energy / SAME_ENERGY)), (is_rare, energy, label, structure))
+            fitting = _Fitting(label, label.split()[-1] not in COMMON_TYPES, energy, unlikeness, structure)
+            key = (len(structure), round(energy / SAME_ENERGY))
+            found[key] = min(found.get(key, fitting), fitting, key=lambda one: (one.is_rare, one.unlikeness))
     return [
         ProbeStructure(
-            rattled(relaxed_as_ions(structure, with_cell=False), settings.rattle, rng), f"prototype: AFLOW {label}"
+            rattled(relaxed_as_ions(fitting.structure, with_cell=False), settings.rattle, rng),
+            f"prototype: AFLOW {fitting.label}",
         )
-        for _, _, label, structure in sorted(found.values(), key=lambda one: one[:2])[: settings.n_structures]
+        for fitting in _in_turn(list(found.values()))[: settings.n_structures]
     ]
+
+
+class _Fitting(NamedTuple):
+    """A type that fits: its ionic energy, eV/atom, and how unlike the elements are that it was described for."""
+
+    label: str
+    is_rare: bool
+    energy: float
+    unlikeness: float
+    structure: Structure
+
+
+def _in_turn(fitting: list[_Fitting]) -> list[_Fitting]:
+    """Two by energy, the common types before the rare, then one of the most similar elements."""
+    by_energy = sorted(fitting, key=lambda one: (one.is_rare, one.energy))
+    by_elements = sorted(fitting, key=lambda one: one.unlikeness)
+    places = [(k / 2, one) for k, one in enumerate(by_energy)] + [(k + 0.75, one) for k, one in enumerate(by_elements)]
+    once = {id(one): one for _, one in sorted(places, key=lambda place: place[0])}
+    return list(once.values())
 
 
 def prototype(strukturbericht: str) -> tuple[str, Structure]:
@@ -79,7 +106,11 @@ def prototype(strukturbericht: str) -> tuple[str, Structure]:
     raise ValueError(f"AFLOW prototype {strukturbericht!r} of an element is unknown")
 
 
-def _assigned(composition: Composition) -> Iterator[tuple[str, Structure]]:
+def in_known_types(composition: Composition) -> Iterator[tuple[str, float, Structure]]:
+    """Label, unlikeness and structure of each type in each assignment of the elements.
+
+    Unlikeness is how far, on average, an atom is in Pettifor's order of the elements from the one whose place it takes.
+    """
     reduced = composition.reduced_composition
     known = _library().get(reduced.anonymized_formula, [])
     for label, _, structure in [entry for entry in known if len(entry[2]) <= LARGEST_CELL] or known:
@@ -89,7 +120,14 @@ def _assigned(composition: Composition) -> Iterator[tuple[str, Structure]]:
             if all(sites[old] == reduced[new] for old, new in mapping.items()):
                 copy = structure.copy()
                 copy.replace_species(mapping)
-                yield label, copy.get_sorted_structure()
+                far = {old: abs(_place(old) - _place(new)) for old, new in mapping.items()}
+                unlikeness = sum(sites[old] * far[old] for old in mapping) / sites.num_atoms
+                yield label, unlikeness, copy.get_sorted_structure()
+
+
+def _place(symbol: str) -> float:
+    """In Pettifor's order (J. Phys. C 19, 285 (1986), doi 10.1088/0022-3719/19/3/002); zero beyond lawrencium."""
+    return float(Element(symbol).mendeleev_no or 0)
 
 
 @cache

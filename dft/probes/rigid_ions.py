@@ -17,7 +17,7 @@ from scipy.special import erfc
 
 from dft.compositions import ANION_CHARGES, oxidation_states
 from dft.probes.electrostatics import BORN_EXPONENT, at_contact, neighbours
-from dft.probes.volumes import ionic_radius, least_volume
+from dft.probes.volumes import has_anions, ionic_radius, least_volume, most_volume
 
 #: Charges are damped by this, 1/Å, and end smoothly at this distance, Å (Fennell & Gezelter, J. Chem. Phys. 124, 234104
 #: (2006), doi 10.1063/1.2206581): a plain sum over pairs comes as near to Ewald's as a start needs.
@@ -41,8 +41,12 @@ _SAME = 1e-3
 _COVALENT = 2.03
 
 #: Equal anions nearer than so many times twice their covalent radius are bonded: 1.16 to 1.38 in AFLOW's pyrites and
-#: marcasites as they are scaled, 1.5 and more between full ions. And the largest such radius, Å.
+#: marcasites as the ions' energy scales them, 1.5 and more between full ions. And the largest such radius, Å.
 _BONDED, _LARGEST = 1.4, 1.4
+
+#: Bonds of dumbbells in the same unit: 0.98 (NiS2) to 1.03 (FeS2); with AFLOW's position of the anions the larger cell
+#: of RuS2 has 1.06.
+_BOND = 1.05
 
 #: How far beyond the cut-off neighbours are looked for, Å.
 _SKIN = 1.0
@@ -56,7 +60,7 @@ def relaxed_as_ions(structure: Structure, with_cell: bool = True) -> Structure:
         with_cell: Whether the cell may change.
 
     Returns:
-        A new structure; of what is no salt (`are_ions`) the same one.
+        A new structure, no larger than `most_volume`; of what is no salt (`are_ions`) the same one.
     """
     charges = oxidation_states(structure.composition)
     if not are_ions(structure.composition, charges) or _has_pairs(structure, charges):
@@ -65,7 +69,10 @@ def relaxed_as_ions(structure: Structure, with_cell: bool = True) -> Structure:
     cell, positions = structure.lattice.matrix, structure.cart_coords
     for _ in range(_LISTS):
         cell, positions = model.descended(cell, positions, with_cell)
-    return Structure(Lattice(cell), structure.species, positions, coords_are_cartesian=True)
+    relaxed = Structure(Lattice(cell), structure.species, positions, coords_are_cartesian=True)
+    if with_cell and relaxed.volume > most_volume(structure.composition):
+        relaxed.scale_lattice(most_volume(structure.composition))
+    return relaxed
 
 
 def are_ions(composition: Composition, charges: Mapping[str, float]) -> bool:
@@ -78,13 +85,29 @@ def are_ions(composition: Composition, charges: Mapping[str, float]) -> bool:
     return bool(anions) and full and least_volume(composition) == 0 and max(charges.values()) > 0
 
 
+def scale_to_bonds(structure: Structure, charges: Mapping[str, float]) -> None:
+    """Give the dumbbells of equal anions, of pyrite and marcasite, the length of a single bond, by scaling in place.
+
+    By the energy of ions that repel each other such structures start far too large. Where the anions stand apart as
+    full ions do, as in CaCl2, nothing is changed.
+    """
+    shortest = float(np.min(_between_equal_anions(structure, charges), initial=np.inf))
+    if has_anions(structure.composition) and _BOND < shortest < _BONDED:
+        structure.scale_lattice(structure.volume * (_BOND / shortest) ** 3)
+
+
 def _has_pairs(structure: Structure, charges: Mapping[str, float]) -> bool:
     """Whether two equal anions are bonded, as in pyrite and marcasite: as ions they would leave each other."""
+    return bool(np.any(_between_equal_anions(structure, charges) < _BONDED))
+
+
+def _between_equal_anions(structure: Structure, charges: Mapping[str, float]) -> np.ndarray:
+    """Distances of neighbours as a fraction of twice their covalent radius."""
     i, j, _, distance = structure.get_neighbor_list(2 * _BONDED * _LARGEST)
     symbols = np.array([site.specie.symbol for site in structure])
-    equal = symbols[i] == symbols[j]
-    radii = np.array([covalent_radii[atomic_numbers[symbol]] if charges[symbol] < 0 else 0.0 for symbol in symbols])
-    return bool(np.any(equal & (distance < 2 * _BONDED * radii[i])))
+    radii = np.array([covalent_radii[atomic_numbers[symbol]] if charges[symbol] < 0 else np.nan for symbol in symbols])
+    pairs = (symbols[i] == symbols[j]) & ~np.isnan(radii[i])
+    return distance[pairs] / (2 * radii[i[pairs]])
 
 
 def are_covalent(composition: Composition) -> bool:

@@ -20,6 +20,9 @@ _ANION_RADII = {"N": 1.32, "P": 1.85, "As": 1.95}
 #: Alloys of unlike metals are denser than their elements; the contraction of the lithium stannides.
 ALLOY_CONTRACTION = 0.85
 
+#: Largest volume of a compound with a metal, as a multiple of that of its elements as solids.
+ROOM_OF_ELEMENTS = 1.3
+
 #: Mean volumes of atoms in molecular crystals, Å³ (Hofmann, Acta Cryst. B 58, 489 (2002),
 #: doi 10.1107/S0108768101021814); for the other non-metals that of the element stands in.
 _MOLECULAR_VOLUMES = {
@@ -49,6 +52,17 @@ def least_volume(composition: Composition) -> float:
     if any(Element(symbol).is_metal for symbol in amounts):
         return 0.0
     return sum(n * _MOLECULAR_VOLUMES.get(symbol, atomic_volume(symbol)) for symbol, n in amounts.items())
+
+
+def most_volume(composition: Composition) -> float:
+    """The largest volume to start from, Å³: of compounds with a metal. Infinite without, or if an element's is unknown.
+
+    Charges such as Co(9+) in CoAs3 are not real, and ions of full charge then far too large. Compounds are denser than
+    their elements, some molecules in a crystal are not: SnCl4 takes 1.13 times as much.
+    """
+    if least_volume(composition) or any(Element(symbol).molar_volume is None for symbol in composition.as_dict()):
+        return np.inf
+    return ROOM_OF_ELEMENTS * sum(n * atomic_volume(symbol) for symbol, n in composition.get_el_amt_dict().items())
 
 
 def has_anions(composition: Composition) -> bool:

@@ -1,10 +1,11 @@
-"""Crystal structures that compounds of Li-Sn-S-Cl are known to have, written down from the literature.
+"""Crystal structures that compounds of Li-Sn-S-Cl, and two of another kind, are known to have, from the literature.
 
 Lattice parameters are the measured ones. Where a refinement's coordinates are not at hand, those of the structure type
 are taken: a relaxation that keeps the symmetry does the rest.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from pymatgen.core import Lattice, Structure
 
@@ -77,6 +78,11 @@ def lithium_hexachlorostannate() -> Structure:
     return Structure.from_spacegroup("C2/m", cell, ["Sn", "Li", "Cl", "Cl"], sites)
 
 
+def pyrite(metal: str, edge: float, u: float) -> Structure:
+    """Pairs of sulfur atoms between metals (Wyckoff, Crystal Structures 1, 1963)."""
+    return Structure.from_spacegroup("Pa-3", Lattice.cubic(edge), [metal, "S"], [[0, 0, 0], [u, u, u]])
+
+
 #: Formula, structure and space group that a relaxation keeps.
 KNOWN: dict[str, tuple[Callable[[], Structure], int]] = {
     "LiCl": (lithium_chloride, 225),
@@ -88,4 +94,6 @@ KNOWN: dict[str, tuple[Callable[[], Structure], int]] = {
     "Li4SnS4": (lithium_orthostannate, 62),
     "Li2SnS3": (lithium_metastannate, 15),
     "Li2SnCl6": (lithium_hexachlorostannate, 12),
+    "NiS2": (partial(pyrite, "Ni", 5.7, 0.394), 205),
+    "RuS2": (partial(pyrite, "Ru", 5.6, 0.39), 205),
 }

@@ -134,6 +134,14 @@ def test_the_lowest_of_several_finished_counts_wherever_it_stood_before():
     assert [probe.generator for probe in survivors(out)] == ["b", "a", "c"]
 
 
+@pytest.mark.parametrize(("energy", "kept"), [(-1.997, ["a", "c"]), (-1.99, ["a", "b"])])
+def test_of_survivors_that_are_the_same_structure_at_the_same_energy_one_is_handed_on(energy, kept):
+    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
+    final = by_volume(a=(-2.0, 1, True), b=(energy, 1, True))
+    out = screen([A, B, C], SINGLES, coarse, final, n_survivors=2, n_final=2)
+    assert [probe.generator for probe in survivors(out)] == kept
+
+
 def test_survivors_are_the_lowest_and_start_the_next_level():
     coarse = by_volume(a=(-1.5, 1.1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
     final = {VOLUME["a"] * 1.1: (-2.0, 1, True)}
