@@ -11,6 +11,7 @@ from dft.candidates import Candidate
 from dft.compositions import oxidation_states
 from dft.probes.base import LAYERED
 from dft.probes.rigid_ions import are_covalent, are_ions
+from dft.probes.volumes import least_volume
 
 #: Å³/eV: compressibility that turns a pressure into a first step in volume (about 35 GPa).
 SOFTNESS = 4.5
@@ -53,7 +54,8 @@ class VolumeSteps:
 def single_points_of(candidate: Candidate) -> int:
     """How many are taken at most: several where the atoms have not shaped the cell, of types, layers and non-ions.
 
-    Where cations are covalent there is one: the pressure is that of bonds, which a change of volume does not mend.
+    Where cations are covalent, and without a metal, there is one: the pressure is that of bonds, which a change of
+    volume does not mend.
     """
     composition = candidate.start.composition
     try:
@@ -62,7 +64,7 @@ def single_points_of(candidate: Candidate) -> int:
         return 1
     has_cell_of_ions = are_ions(composition, charges) and LAYERED not in candidate.generator
     is_far = candidate.generator.startswith("prototype") or not has_cell_of_ions
-    return TRIES if is_far and not are_covalent(composition) else 1
+    return 1 if are_covalent(composition) or least_volume(composition) or not is_far else TRIES
 
 
 def _voigt(stress: Any) -> np.ndarray:

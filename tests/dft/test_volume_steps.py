@@ -2,9 +2,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from pymatgen.core import Composition, Lattice, Structure
 
 from dft.candidates import Candidate
-from dft.volume_steps import SOFTNESS, VOLUME_STEP
+from dft.volume_steps import SOFTNESS, VOLUME_STEP, single_points_of
 from dft.workflows import ScreeningMaker
 from tests.dft.test_workflows import VOLUME, A, Scripted
 
@@ -49,6 +50,14 @@ def test_one_single_point_is_enough_near_rest_and_where_ions_have_shaped_the_cel
     assert len(pressed(3.0, 1.0)[1].volumes) == 3
     assert len(pressed(3.0, 1.0, "ordered lattice: fcc anions, octahedral cations")[1].volumes) == 1
     assert len(pressed(3.0, 1.0, "ordered lattice: fcc anions, layered octahedral cations")[1].volumes) == 3
+
+
+@pytest.mark.parametrize("formula", ["Br2", "BrCl", "BN", "Li3PO4", "NaHe2"])
+def test_where_the_pressure_is_that_of_bonds_there_is_one(formula):
+    composition = Composition(formula)
+    symbols = [symbol for symbol, n in composition.get_el_amt_dict().items() for _ in range(round(n))]
+    structure = Structure(Lattice.cubic(9.0), symbols, np.random.default_rng(0).random((len(symbols), 3)))
+    assert single_points_of(Candidate("prototype: x", structure, structure)) == 1
 
 
 def test_guards_count_from_where_several_single_points_have_left_a_cell():
