@@ -25,7 +25,7 @@ from dft.competing import build_competing
 from dft.levels import FORCE_FIELDS, force_field
 from dft.probes import ProbeSettings
 from dft.probes.prototypes import in_known_types
-from dft.probes.volumes import atomic_volume
+from dft.probes.volumes import volume_of_elements
 from dft.workflows import ScreeningMaker
 from loop.ladder import SEARCHES
 
@@ -117,8 +117,8 @@ def _row(formula: str, label: str, maker: ScreeningMaker, n_structures: int) -> 
 
 def _relaxed(structure: Structure, maker: ScreeningMaker) -> float | None:
     """Energy of a structure at the force limit, eV/atom; nothing if it does not get there."""
-    structure.scale_lattice(START * sum(atomic_volume(site.specie.symbol) for site in structure))
-    candidate = Candidate("prototype: known", structure, structure)
+    structure.scale_lattice(START * volume_of_elements(structure.composition))
+    candidate = Candidate("prototype: known", structure, structure)  # as a prototype it gets several single points
     maker._single_point(candidate)
     if candidate.state == "running":
         maker._finish(candidate)

@@ -40,7 +40,8 @@ class VolumeSteps:
             structure: That of the single point.
             stress: Of the single point, eV/Å³, Voigt's six values or a tensor.
         """
-        pressure = -float(np.trace(np.reshape(stress, (3, 3)) if np.size(stress) == 9 else _voigt(stress))) / 3
+        tensor = np.reshape(stress, (3, 3)) if np.size(stress) == 9 else np.diag(np.asarray(stress)[:3])
+        pressure = -float(np.trace(tensor)) / 3
         stretch, before = self._last
         if stretch * (before - pressure) > 0:
             self._softness = stretch / (before - pressure)
@@ -65,7 +66,3 @@ def single_points_of(candidate: Candidate) -> int:
     has_cell_of_ions = are_ions(composition, charges) and LAYERED not in candidate.generator
     is_far = candidate.generator.startswith("prototype") or not has_cell_of_ions
     return 1 if are_covalent(composition) or least_volume(composition) or not is_far else TRIES
-
-
-def _voigt(stress: Any) -> np.ndarray:
-    return np.diag(np.asarray(stress)[:3])

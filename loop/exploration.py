@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -142,7 +142,7 @@ class Exploration:
         text = f"building structures for {len(tasks)} compositions"
         self.show(Event("stage", phase_field=self.name, text=text))
         with self.campaign.timed(self.cycle, "generation"):
-            built = [self._calculation(outcome) for outcome in self._running_ahead(tasks)]
+            built = [self._built(outcome) for outcome in self.executor.run(tasks)]
             built += [self._given(formula, structures) for formula, structures in given.items()]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, built, batch)
@@ -175,24 +175,24 @@ class Exploration:
         return [self._build_task("competing", formula) for formula in self.phases.searched]
 
     def foreseen_calculation(self, built: Outcome) -> Task | None:
-        """The calculation of such structures, whose output is kept and recorded when it is asked for.
+        """The calculation of such structures, whose output is kept and recorded when it is asked for."""
+        return self._ahead(self._calculation(built))
 
-        None if it is known. Where there is a budget, or a person who is to be asked, no energy is computed ahead.
-        """
+    def _built(self, outcome: Outcome) -> Calculation:
+        """What came of building structures; workers that wait for the last of a batch begin to compute the others."""
+        calculation = self._calculation(outcome)
+        self.executor.foresee_first(self._ahead(calculation))
+        return calculation
+
+    def _ahead(self, calculation: Calculation) -> Task | None:
+        """None if it is known; where there is a budget, or a person is to be asked, no energy is computed ahead."""
         settings, probes = self.campaign.settings, self.campaign.settings.probes
         limited = (probes.budget_calculations, probes.budget_cpu_hours) != (None, None)
         if limited or settings.review or not self.screening.is_force_field:
             return None
-        calculation = self._calculation(built)
         if not calculation.probes or self.campaign.calculations.is_planned(calculation.hash):
             return None
         return self._flow_task(calculation, self.screening)
-
-    def _running_ahead(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Build structures; workers that wait for the last of them, and for what to compute, begin with the others."""
-        for outcome in self.executor.run(tasks):
-            self.executor.foresee_first(self.foreseen_calculation(outcome))
-            yield outcome
 
     @cached_property
     def phases(self) -> CompetingPhases:

@@ -35,11 +35,16 @@ def atomic_volume(symbol: str) -> float:
     return float(Element(symbol).molar_volume) / 0.602214
 
 
+def volume_of_elements(composition: Composition) -> float:
+    """Volume of the elements of a composition as solids, Å³."""
+    return sum(n * atomic_volume(symbol) for symbol, n in composition.get_el_amt_dict().items())
+
+
 def rough_volume(composition: Composition, charges: Mapping[str, float]) -> float:
     """Volume of a cell before its structure is known, Å³: spheres of the ions, or the metals of an alloy."""
     amounts = composition.get_el_amt_dict()
     if not has_anions(composition):
-        return ALLOY_CONTRACTION * sum(n * atomic_volume(symbol) for symbol, n in amounts.items())
+        return ALLOY_CONTRACTION * volume_of_elements(composition)
     return sum(n * 4 / 3 * np.pi * ionic_radius(symbol, charges[symbol]) ** 3 / 0.74 for symbol, n in amounts.items())
 
 
@@ -62,7 +67,7 @@ def most_volume(composition: Composition) -> float:
     """
     if least_volume(composition) or any(Element(symbol).molar_volume is None for symbol in composition.as_dict()):
         return np.inf
-    return ROOM_OF_ELEMENTS * sum(n * atomic_volume(symbol) for symbol, n in composition.get_el_amt_dict().items())
+    return ROOM_OF_ELEMENTS * volume_of_elements(composition)
 
 
 def has_anions(composition: Composition) -> bool:
