@@ -57,12 +57,14 @@ TYPES = {
     "D0_9": "ScF3",
     "D0_15": "YCl3",
     "D5_1": "Cr2O3 Ti2O3",
+    "D5_8": "Bi2S3 Sb2Se3",
     "C33": "Bi2Se3 Sb2Te3",
     "E0_1": "BaFCl BiOCl LaOCl",
     "E1_1": "AgGaS2 CuInSe2",
     "F5_1": "LiCoO2 NaInO2",
     "H1_1": "MgCr2O4 ZnAl2O4",
     "AB3C_hR10_148_c_f_c": "MgTiO3",
+    "AB3C_oP20_62_c_cd_a": "CaTiO3 LaFeO3 NaMgF3 YAlO3",
     "G0_1": "MnCO3",
 }
 

@@ -29,7 +29,7 @@ from dft.probes.volumes import rattled, rough_volume
 #: does not fit the elements.
 FITS_FROM = 0.7
 
-#: Atoms in a primitive cell above which a prototype is left out, unless all of its stoichiometry are larger.
+#: Atoms in a primitive cell above which a rare prototype is left out, unless all of its stoichiometry are larger.
 LARGEST_CELL = 16
 
 
@@ -113,7 +113,7 @@ def in_known_types(composition: Composition) -> Iterator[tuple[str, float, Struc
     """
     reduced = composition.reduced_composition
     known = _library().get(reduced.anonymized_formula, [])
-    for label, _, structure in [entry for entry in known if len(entry[2]) <= LARGEST_CELL] or known:
+    for label, _, structure in [entry for entry in known if _is_tried(entry)] or known:
         sites = structure.composition.reduced_composition
         for symbols in permutations(sorted(reduced.get_el_amt_dict())):
             mapping: dict[Any, Any] = dict(zip(sorted(sites.get_el_amt_dict()), symbols, strict=True))
@@ -123,6 +123,11 @@ def in_known_types(composition: Composition) -> Iterator[tuple[str, float, Struc
                 far = {old: abs(_place(old) - _place(new)) for old, new in mapping.items()}
                 unlikeness = sum(sites[old] * far[old] for old in mapping) / sites.num_atoms
                 yield label, unlikeness, copy.get_sorted_structure()
+
+
+def _is_tried(entry: tuple[str, tuple[str, ...], Structure]) -> bool:
+    label, _, structure = entry
+    return len(structure) <= LARGEST_CELL or label.split()[-1] in COMMON_TYPES
 
 
 def _place(symbol: str) -> float:

@@ -54,7 +54,10 @@ def test_ternaries_without_a_prototype_get_ordered_lattices():
 
 @pytest.mark.parametrize(
     ("formula", "name"),
-    [("SnS2", "C6"), ("SnCl2", "C23"), ("SnS", "B16"), ("SnCl4", "A4B_cI10_217_c_a"), ("MgAl2O4", "H1_1")],
+    [
+        *(("SnS2", "C6"), ("SnCl2", "C23"), ("SnS", "B16"), ("SnCl4", "A4B_cI10_217_c_a"), ("MgAl2O4", "H1_1")),
+        *(("NaMgF3", "AB3C_oP20_62_c_cd_a"), ("Bi2S3", "D5_8")),  # twenty atoms
+    ],
 )
 def test_common_structure_types_come_first_in_a_short_search(formula, name):
     built = build_competing(formula, replace(EXACT, n_structures=20), 0)
