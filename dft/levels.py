@@ -45,7 +45,7 @@ class LevelOfTheory:
     @property
     def identity(self) -> str:
         """All that decides an energy at this level; entries of different identities never share a hull."""
-        return f"{self.model}|{self.package}=={version(self.package)}|CellBFGS|fmax={self.fmax:g}|cell=free"
+        return f"{self.model}|{self.package}=={version(self.package)}|CellBFGS-2|fmax={self.fmax:g}|cell=free"
 
     def static_maker(self) -> Maker:
         """atomate2 Maker of a single point."""

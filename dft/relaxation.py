@@ -1,9 +1,9 @@
 """How force fields relax a crystal: BFGS that begins with a fair guess of how stiff atoms and cell are.
 
 ASE's defaults suit molecules: the first Hessian takes the cell for a hundred times as stiff as it is, and most of a
-relaxation is spent on learning it. With a fair guess half the force calls are left. What the guess must not do is to
-let a soft cell run ahead of its atoms, as that of molecules in a box: so the strain of a step has a limit of its own.
-docs/probes.md has the measurement.
+relaxation is spent on learning it. With a fair guess half the force calls are left, and a third of them where a salt's
+charges tell which motions are stiff. What the guess must not do is to let a soft cell run ahead of its atoms, as that
+of molecules in a box: so the strain of a step has a limit of its own. docs/probes.md has the measurement.
 """
 
 from __future__ import annotations
@@ -14,12 +14,23 @@ import numpy as np
 from ase import Atoms
 from ase.filters import UnitCellFilter
 from ase.optimize import BFGS
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from dft.probes.rigid_ions import stiffness_as_ions
 
 #: Curvature along an atom's coordinate, eV/Å²: that of soft ions. ASE's default is 70.
 ATOM_STIFFNESS = 20.0
 
 #: Curvature along a strain, eV per atom: 12 is a modulus of 96 GPa at 20 Å³ per atom.
 CELL_STIFFNESS = 12.0
+
+#: Of the stiffness that rigid ions have; and what is added to it along each coordinate, eV/Å², and strain, eV per atom:
+#: full charges are too hard, and what holds the ions apart is not all that holds a crystal.
+ION_SHARE, BESIDE_IONS, BESIDE_IONS_CELL = 0.3, 4.0, 2.5
+
+#: The curvature along a step counts for at least this: as a share of what it was taken for (Powell, Lecture Notes in
+#: Mathematics 630, 144 (1978), doi 10.1007/BFb0067703), and in eV/Å².
+LEAST_SHARE, LEAST_STIFFNESS = 0.2, 0.5
 
 #: Largest change of a component of the strain in one step.
 STRAIN_STEP = 0.02
@@ -51,11 +62,29 @@ class CellBFGS(BFGS):
     """
 
     def initialize(self) -> None:
-        """Set the first Hessian."""
+        """Set the first Hessian: that of rigid ions, softened, for a salt."""
         super().initialize()
         self.H0 = np.eye(len(self.H0)) * ATOM_STIFFNESS
         if cell := self._cell:
-            self.H0[-9:, -9:] = np.eye(9) * CELL_STIFFNESS * len(cell.atoms) / cell.cell_factor**2
+            self.H0 = _first_hessian(cell.atoms)
+            self.H0[-9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
+            self.H0[:, -9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
+
+    def update(self, pos: np.ndarray, forces: np.ndarray, pos0: np.ndarray | None, forces0: np.ndarray | None) -> None:
+        """BFGS's, with a Hessian that stays positive: ASE's takes on any curvature that a step shows, and is stuck."""
+        if pos0 is not None and forces0 is not None:
+            forces = forces0 - self._damped(pos - pos0, forces0 - forces)
+        super().update(pos, forces, pos0, forces0)
+
+    def _damped(self, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """A change of the gradient that shows too little curvature is mixed with the expected one, as by Powell."""
+        expected = self.H @ step
+        curvature, by_now = step @ change, step @ expected
+        least = max(LEAST_SHARE * by_now, LEAST_STIFFNESS * (step @ step))
+        if curvature >= least:
+            return change
+        share = np.clip((by_now - least) / (by_now - curvature), 0.0, 1.0)
+        return np.array(share * change + (1 - share) * expected)
 
     def determine_step(self, dpos: np.ndarray, steplengths: np.ndarray) -> np.ndarray:
         """The step, Å, within ASE's limit; a strain beyond its own is scaled back, the atoms move as they would."""
@@ -78,3 +107,14 @@ class CellBFGS(BFGS):
     @property
     def _cell(self) -> UnitCellFilter | None:
         return self.atoms if isinstance(self.atoms, UnitCellFilter) else None
+
+
+def _first_hessian(atoms: Atoms) -> np.ndarray:
+    """By positions, Å, and by strain times the square root of the number of atoms n, shape (3n + 9, 3n + 9)."""
+    n = 3 * len(atoms)
+    ions = stiffness_as_ions(AseAtomsAdaptor.get_structure(atoms))
+    if ions is None:
+        return np.diag([ATOM_STIFFNESS] * n + [CELL_STIFFNESS] * 9)
+    stiffness, modes = np.linalg.eigh(ions)  # a mode along which the ions are unstable counts as hard as it is soft
+    softened = ION_SHARE * (modes * np.abs(stiffness)) @ modes.T
+    return np.array(softened + np.diag([BESIDE_IONS] * n + [BESIDE_IONS_CELL] * 9))

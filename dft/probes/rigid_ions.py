@@ -75,6 +75,20 @@ def relaxed_as_ions(structure: Structure, with_cell: bool = True) -> Structure:
     return relaxed
 
 
+def stiffness_as_ions(structure: Structure) -> np.ndarray | None:
+    """Second derivatives of the energy of a salt's ions, by positions and strain, as `RigidIons.stiffness` has them.
+
+    Nothing for what is no salt (`are_ions`) or has bonded anions.
+    """
+    try:
+        charges = oxidation_states(structure.composition)
+        if not are_ions(structure.composition, charges) or _has_pairs(structure, charges):
+            return None
+        return RigidIons.of(structure, charges).stiffness(structure.lattice.matrix, structure.cart_coords)
+    except ValueError:  # an element without an oxidation state or a radius
+        return None
+
+
 def are_ions(composition: Composition, charges: Mapping[str, float]) -> bool:
     """Whether a compound is one of metals and of anions with their full charge.
 
@@ -164,6 +178,23 @@ class RigidIons:
 
         return energy
 
+    def stiffness(self, cell: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Second derivatives of `target` where it begins, symmetric, shape (3n + 9, 3n + 9)."""
+        n, pairs = len(positions), self._pairs(cell, positions)
+        vectors = positions[pairs.second] - positions[pairs.first] + pairs.apart
+        by_vector, curvature = pairs.energy(vectors)[1], pairs.curvature(vectors)
+        ends = np.eye(n)[pairs.second] - np.eye(n)[pairs.first]
+        moves = np.zeros((len(vectors), 3, 3 * n + 9))  # of a pair's vector, by each coordinate
+        for axis in range(3):
+            moves[:, axis, axis : 3 * n : 3] = ends
+            moves[:, axis, 3 * n + axis :: 3] = vectors / np.sqrt(n)
+        stiff = np.tensordot(moves, np.einsum("pab,pbx->pax", curvature, moves), axes=((0, 1), (0, 1)))
+        forces = pairs.gathered(by_vector, n) / np.sqrt(n)  # a strain moves an ion's neighbours and turns its bonds
+        for axis in range(3):
+            stiff[axis : 3 * n : 3, 3 * n + 3 * axis : 3 * n + 3 * axis + 3] += forces
+            stiff[3 * n + 3 * axis : 3 * n + 3 * axis + 3, axis : 3 * n : 3] += forces.T
+        return stiff
+
     def _pairs(self, cell: np.ndarray, positions: np.ndarray) -> _Pairs:
         i, j, images, _ = neighbours(cell, positions, _CUTOFF + _SKIN)
         upward = (images @ [1e4, 1e2, 1.0]) > 0  # of a pair and its mirror image one
@@ -188,15 +219,35 @@ class _Pairs:
     def energy(self, vectors: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy, eV, and its derivative by the vector of each pair, eV/Å."""
         distance = np.sqrt(np.einsum("pa,pa->p", vectors, vectors))
-        damped = erfc(_DAMPING * distance) / distance
-        slope = -(damped + _GAUSS * np.exp(-((_DAMPING * distance) ** 2))) / distance
+        damped, slope, _ = _damped_inverse(distance)
         repulsion = self.strength * (self.contact / distance) ** BORN_EXPONENT
         energy = self.charges * (damped - _EDGE - _EDGE_SLOPE * (distance - _CUTOFF)) + repulsion
         by_distance = self.charges * (slope - _EDGE_SLOPE) - BORN_EXPONENT * repulsion / distance
         near = distance < _CUTOFF
         return float(energy[near].sum()), np.where(near, by_distance / distance, 0.0)[:, None] * vectors
 
+    def curvature(self, vectors: np.ndarray) -> np.ndarray:
+        """Second derivatives by the vector of each pair, eV/Å², shape (pairs, 3, 3)."""
+        distance = np.sqrt(np.einsum("pa,pa->p", vectors, vectors))
+        _, slope, bend = _damped_inverse(distance)
+        repulsion = self.strength * (self.contact / distance) ** BORN_EXPONENT
+        tension = self.charges * (slope - _EDGE_SLOPE) - BORN_EXPONENT * repulsion / distance
+        along = self.charges * bend + BORN_EXPONENT * (BORN_EXPONENT + 1) * repulsion / distance**2
+        across = tension / distance
+        near = (distance < _CUTOFF)[:, None, None]
+        unit = vectors / distance[:, None]
+        parallel = unit[:, :, None] * unit[:, None, :]
+        return near * (across[:, None, None] * np.eye(3) + (along - across)[:, None, None] * parallel)
+
     def gathered(self, by_vector: np.ndarray, n: int) -> np.ndarray:
         """Derivatives by the positions of `n` ions, from those by the vectors of pairs."""
         columns = [np.bincount(self.second, c, n) - np.bincount(self.first, c, n) for c in by_vector.T]
         return np.column_stack(columns)
+
+
+def _damped_inverse(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The damped 1/r, 1/Å, with its first and second derivative."""
+    gauss = _GAUSS * np.exp(-((_DAMPING * distance) ** 2))
+    damped = erfc(_DAMPING * distance) / distance
+    slope = -(damped + gauss) / distance
+    return damped, slope, (2 * damped + 2 * gauss) / distance**2 + 2 * _DAMPING**2 * gauss

@@ -9,7 +9,7 @@ from dft.compositions import oxidation_states
 from dft.levels import force_field
 from dft.probes import ProbeSettings, build_probes
 from dft.probes.electrostatics import born_minimum
-from dft.probes.rigid_ions import RigidIons, relaxed_as_ions
+from dft.probes.rigid_ions import RigidIons, relaxed_as_ions, stiffness_as_ions
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.4), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -32,6 +32,23 @@ def test_derivatives_are_those_of_the_energy():
     at = np.concatenate([structure.cart_coords.ravel(), np.random.default_rng(1).normal(scale=0.05, size=9)])
     assert np.linalg.norm(target(at)[1]) > 1.0
     assert check_grad(lambda x: target(x)[0], lambda x: target(x)[1], at) < 1e-3
+
+
+def test_stiffness_is_the_derivative_of_the_derivatives():
+    structure = displaced(SALT, 0.2)
+    target, at = energy_and_gradient(structure), np.concatenate([structure.cart_coords.ravel(), np.zeros(9)])
+    moves = 1e-4 * np.eye(len(at))
+    differences = np.array([(target(at + move)[1] - target(at - move)[1]) / 2e-4 for move in moves])
+    stiffness = stiffness_as_ions(structure)
+    assert np.abs(stiffness).max() > 10.0  # eV/Å²
+    assert np.abs(stiffness - differences).max() < 1e-5
+
+
+@pytest.mark.parametrize("formula", ["LiAl", "LiP5", "HeNe"])
+def test_what_is_no_salt_has_no_stiffness_of_ions(formula):
+    symbols = [symbol for symbol, n in Composition(formula).get_el_amt_dict().items() for _ in range(round(n))]
+    structure = Structure(Lattice.cubic(9.0), symbols, np.random.default_rng(0).random((len(symbols), 3)))
+    assert stiffness_as_ions(structure) is None
 
 
 def test_rocksalt_ends_at_the_volume_where_attraction_and_repulsion_balance():
