@@ -58,7 +58,8 @@ class CellFilter(UnitCellFilter):
 class CellBFGS(BFGS):
     """BFGS whose first Hessian tells atoms from cell, and whose steps strain the cell no more than `STRAIN_STEP`.
 
-    Converged is what ASE's own filter would call so: the forces, and the virial divided by the number of atoms.
+    Converged are the forces on the atoms as they stand, and the virial divided by the number of atoms as ASE's own
+    filter has it.
     """
 
     def initialize(self) -> None:
@@ -99,6 +100,7 @@ class CellBFGS(BFGS):
         scaled = np.array(gradient)
         if cell := self._cell:
             scaled[-9:] *= cell.cell_factor / len(cell.atoms)
+            scaled[:-9] = cell.atoms.get_forces().ravel()  # the filter's are multiplied by the deformation
         return bool(super().gradient_converged(scaled))
 
     def log(self, gradient: np.ndarray) -> None:

@@ -55,6 +55,20 @@ def test_converged_means_what_it_means_to_ase(strained):
     assert not pulled.converged()
 
 
+def test_forces_count_as_they_are_in_the_deformed_cell(strained):
+    strained.calc = chgnet("0.3.0")
+    run = CellBFGS(CellFilter(strained), logfile=None)
+    shrunk = run.atoms
+    shrunk.set_positions(np.append(shrunk.get_positions()[:-3], 0.9 * shrunk.cell_factor * np.eye(3), axis=0))
+    largest = np.linalg.norm(strained.get_forces(), axis=1).max()
+    gradient = np.append(shrunk.get_forces()[:-3], np.zeros((3, 3)), axis=0)
+    assert np.linalg.norm(gradient, axis=1).max() == pytest.approx(0.9 * largest)
+    run.fmax = 0.95 * largest
+    assert not run.gradient_converged(gradient.ravel())
+    run.fmax = 1.05 * largest
+    assert run.gradient_converged(gradient.ravel())
+
+
 def strained_of(atoms, factor):
     changed = atoms.copy()
     changed.set_cell(atoms.cell * factor, scale_atoms=True)
