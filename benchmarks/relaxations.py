@@ -1,6 +1,7 @@
 """Full relaxations of probe structures by force calls and energy: ours, ASE's BFGS, and atomate2's default.
 
     python benchmarks/relaxations.py [--level chgnet] [--structures 2] [--json out.json]
+    python benchmarks/relaxations.py --formulas LiPO2F2 LiBSO2 --generators ordered molecular-ions chains
 
 All start from the same structures and end at the same limit: forces, and the virial divided by the number of atoms,
 below 0.05 eV/Å; no field is one that published energies are compared with. The Frechet filter's criterion is its own.
@@ -23,7 +24,7 @@ from pymatgen.core import Composition
 from dft import engines
 from dft.levels import FORCE_FIELDS, LevelOfTheory, force_field
 from dft.probes import ProbeSettings, build_probes
-from dft.relaxation import CellBFGS, CellFilter
+from dft.relaxation import ATOM_STIFFNESS, CELL_STIFFNESS, CellBFGS, CellFilter
 
 
 class Unlimited(CellBFGS):
@@ -32,9 +33,26 @@ class Unlimited(CellBFGS):
     determine_step = BFGS.determine_step
 
 
+class Undamped(CellBFGS):
+    """Ours with ASE's update of the Hessian."""
+
+    update = BFGS.update
+
+
+class AllAlike(CellBFGS):
+    """Ours with one stiffness for all atoms and one for the cell, as where there are no ions."""
+
+    def initialize(self) -> None:
+        """Set the first Hessian."""
+        super().initialize()
+        self.H0 = np.diag([ATOM_STIFFNESS] * (len(self.H0) - 9) + [CELL_STIFFNESS] * 9)
+
+
 WAYS = {
     "ours": (CellBFGS, CellFilter),
     "no limit of strain": (Unlimited, CellFilter),
+    "not damped": (Undamped, CellFilter),
+    "stiffness not of ions": (AllAlike, CellFilter),
     "BFGS": (BFGS, UnitCellFilter),
     "FIRE, Frechet": (FIRE, FrechetCellFilter),
 }
@@ -46,15 +64,17 @@ FORMULAS = ("Na3ZrS3Cl", "Na2ZrS2Cl2", "Mg2AlO2F3", "MgAlO2F", "KSbSeI2", "K2SbS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--level", choices=FORCE_FIELDS, default="chgnet")
-    parser.add_argument("--structures", type=int, default=2, help="of each of eight compositions")
+    parser.add_argument("--formulas", nargs="+", default=list(FORMULAS))
+    parser.add_argument("--generators", nargs="+", default=["ordered"])
+    parser.add_argument("--structures", type=int, default=2, help="of each composition")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     chosen = force_field(arguments.level)
     calculator = getattr(engines, chosen.calculator)(**chosen.calculator_kwargs)
-    settings = ProbeSettings(max_atoms=16, n_structures=arguments.structures, generators=("ordered",))
+    settings = ProbeSettings(max_atoms=16, n_structures=arguments.structures, generators=tuple(arguments.generators))
     rows = []
-    for formula in FORMULAS:
+    for formula in arguments.formulas:
         for probe in build_probes(Composition(formula), settings, 0):
             atoms = probe.structure.to_ase_atoms()
             found = {name: relaxed(atoms, calculator, chosen, *way) for name, way in WAYS.items()}
@@ -81,7 +101,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         above = np.array([1000 * (row[way]["energy"] - row["BFGS"]["energy"]) for row in rows])
         found[way] = {
             "structures": len(rows),
-            "mean calls": float(np.mean([row[way]["calls"] for row in rows])),
+            "mean calls": float(np.mean(calls := [row[way]["calls"] for row in rows])),
+            "median calls": float(np.median(calls)),
             "not converged": sum(not row[way]["converged"] for row in rows),
             "above BFGS, meV/atom": [round(float(above.mean()), 1), round(float(np.median(above)), 1)],
             "more than 2 higher, lower": [int((above > 2).sum()), int((above < -2).sum())],
