@@ -60,7 +60,7 @@ class LevelOfTheory:
         from dft.relaxation import CellBFGS, CellFilter
 
         maker = ForceFieldRelaxMaker(name=f"{self.name} relax", steps=steps or self.max_steps, **self._common())
-        maker.optimizer_kwargs = {"optimizer": CellBFGS}  # half the force calls of ASE's own, docs/probes.md
+        maker.optimizer_kwargs = {"optimizer": CellBFGS}  # a third of the force calls of ASE's own, docs/probes.md
         maker.relax_kwargs["cell_filter"] = CellFilter
         return maker
 

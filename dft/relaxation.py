@@ -2,7 +2,7 @@
 
 ASE's defaults suit molecules: the first Hessian takes the cell for a hundred times as stiff as it is, and most of a
 relaxation is spent on learning it. With a fair guess half the force calls are left, and a third of them where a salt's
-charges tell which motions are stiff. What the guess must not do is to let a soft cell run ahead of its atoms, as that
+charges tell which motions are stiff, as rigid ions. What the guess must not do is to let a soft cell run ahead of its atoms, as that
 of molecules in a box: so the strain of a step has a limit of its own. docs/probes.md has the measurement.
 """
 
@@ -65,15 +65,23 @@ class CellBFGS(BFGS):
     def initialize(self) -> None:
         """Set the first Hessian: that of rigid ions, softened, for a salt."""
         super().initialize()
-        self.H0 = np.eye(len(self.H0)) * ATOM_STIFFNESS
-        if cell := self._cell:
-            self.H0 = _first_hessian(cell.atoms)
-            self.H0[-9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
-            self.H0[:, -9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
+        self._is_salt = False
+        if not (cell := self._cell):
+            self.H0 = np.eye(len(self.H0)) * ATOM_STIFFNESS
+            return
+        ions = stiffness_as_ions(AseAtomsAdaptor.get_structure(cell.atoms))
+        self._is_salt = ions is not None
+        self.H0 = _all_alike(len(cell.atoms)) if ions is None else _softened(ions)
+        self.H0[-9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
+        self.H0[:, -9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
 
     def update(self, pos: np.ndarray, forces: np.ndarray, pos0: np.ndarray | None, forces0: np.ndarray | None) -> None:
-        """BFGS's, with a Hessian that stays positive: ASE's takes on any curvature that a step shows, and is stuck."""
-        if pos0 is not None and forces0 is not None:
+        """BFGS's; for a salt with a Hessian that stays positive.
+
+        ASE's takes on any curvature that a step shows, down to -1e7 eV/Å², and stands still. Where there are no ions to
+        tell what is stiff it is left so: a soft crystal of molecules finds its way by such steps.
+        """
+        if self._is_salt and pos0 is not None and forces0 is not None:
             forces = forces0 - self._damped(pos - pos0, forces0 - forces)
         super().update(pos, forces, pos0, forces0)
 
@@ -111,12 +119,13 @@ class CellBFGS(BFGS):
         return self.atoms if isinstance(self.atoms, UnitCellFilter) else None
 
 
-def _first_hessian(atoms: Atoms) -> np.ndarray:
+def _all_alike(n: int) -> np.ndarray:
     """By positions, Å, and by strain times the square root of the number of atoms n, shape (3n + 9, 3n + 9)."""
-    n = 3 * len(atoms)
-    ions = stiffness_as_ions(AseAtomsAdaptor.get_structure(atoms))
-    if ions is None:
-        return np.diag([ATOM_STIFFNESS] * n + [CELL_STIFFNESS] * 9)
-    stiffness, modes = np.linalg.eigh(ions)  # a mode along which the ions are unstable counts as hard as it is soft
-    softened = ION_SHARE * (modes * np.abs(stiffness)) @ modes.T
-    return np.array(softened + np.diag([BESIDE_IONS] * n + [BESIDE_IONS_CELL] * 9))
+    return np.diag([ATOM_STIFFNESS] * (3 * n) + [CELL_STIFFNESS] * 9)
+
+
+def _softened(ions: np.ndarray) -> np.ndarray:
+    """The same from that of rigid ions; a mode along which they are unstable counts as hard as it is soft."""
+    stiffness, modes = np.linalg.eigh(ions)
+    beside = [BESIDE_IONS] * (len(ions) - 9) + [BESIDE_IONS_CELL] * 9
+    return np.array(ION_SHARE * (modes * np.abs(stiffness)) @ modes.T + np.diag(beside))
