@@ -1,9 +1,10 @@
 """How force fields relax a crystal: BFGS that begins with a fair guess of how stiff atoms and cell are.
 
 ASE's defaults suit molecules: the first Hessian takes the cell for a hundred times as stiff as it is, and most of a
-relaxation is spent on learning it. With a fair guess half the force calls are left, and a third of them where a salt's
-charges tell which motions are stiff, as rigid ions. What the guess must not do is to let a soft cell run ahead of its atoms, as that
-of molecules in a box: so the strain of a step has a limit of its own. docs/probes.md has the measurement.
+relaxation is spent on learning it. With a fair guess half the force calls are left, and a third of them where rigid
+ions, as in a salt, tell which motions are stiff. What the guess must not do is to let a soft cell run ahead of its
+atoms, as that of molecules in a box: so the strain of a step has a limit of its own. docs/probes.md has the
+measurement.
 """
 
 from __future__ import annotations
