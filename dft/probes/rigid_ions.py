@@ -182,18 +182,13 @@ class RigidIons:
         """Second derivatives of `target` where it begins, symmetric, shape (3n + 9, 3n + 9)."""
         n, pairs = len(positions), self._pairs(cell, positions)
         vectors = positions[pairs.second] - positions[pairs.first] + pairs.apart
-        by_vector, curvature = pairs.energy(vectors)[1], pairs.curvature(vectors)
-        ends = np.eye(n)[pairs.second] - np.eye(n)[pairs.first]
-        moves = np.zeros((len(vectors), 3, 3 * n + 9))  # of a pair's vector, by each coordinate
-        for axis in range(3):
-            moves[:, axis, axis : 3 * n : 3] = ends
-            moves[:, axis, 3 * n + axis :: 3] = vectors / np.sqrt(n)
-        stiff = np.tensordot(moves, np.einsum("pab,pbx->pax", curvature, moves), axes=((0, 1), (0, 1)))
-        forces = pairs.gathered(by_vector, n) / np.sqrt(n)  # a strain moves an ion's neighbours and turns its bonds
-        for axis in range(3):
-            stiff[axis : 3 * n : 3, 3 * n + 3 * axis : 3 * n + 3 * axis + 3] += forces
-            stiff[3 * n + 3 * axis : 3 * n + 3 * axis + 3, axis : 3 * n : 3] += forces.T
-        return stiff
+        curvature = pairs.curvature(vectors)
+        forces = pairs.gathered(pairs.energy(vectors)[1], n)
+        mixed = pairs.gathered(np.einsum("pab,pc->pacb", curvature, vectors).reshape(-1, 27), n).reshape(3 * n, 9)
+        for axis in range(3):  # a strain moves an ion's neighbours, and turns the force between them
+            mixed[axis::3, 3 * axis : 3 * axis + 3] += forces
+        strain = np.einsum("pab,pc,pd->cadb", curvature, vectors, vectors, optimize=True).reshape(9, 9)
+        return np.block([[pairs.coupled(curvature, n), mixed / np.sqrt(n)], [mixed.T / np.sqrt(n), strain / n]])
 
     def _pairs(self, cell: np.ndarray, positions: np.ndarray) -> _Pairs:
         i, j, images, _ = neighbours(cell, positions, _CUTOFF + _SKIN)
@@ -243,6 +238,16 @@ class _Pairs:
         """Derivatives by the positions of `n` ions, from those by the vectors of pairs."""
         columns = [np.bincount(self.second, c, n) - np.bincount(self.first, c, n) for c in by_vector.T]
         return np.column_stack(columns)
+
+    def coupled(self, curvature: np.ndarray, n: int) -> np.ndarray:
+        """Second derivatives by the positions of `n` ions, shape (3n, 3n), from those by the vectors of pairs."""
+        ends = ((self.first, self.first, 1), (self.second, self.second, 1))
+        across = ((self.first, self.second, -1), (self.second, self.first, -1))
+        columns = [
+            sum(sign * np.bincount(one * n + other, c, n * n) for one, other, sign in (*ends, *across))
+            for c in curvature.reshape(-1, 9).T
+        ]
+        return np.column_stack(columns).reshape(n, n, 3, 3).transpose(0, 2, 1, 3).reshape(3 * n, 3 * n)
 
 
 def _damped_inverse(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
