@@ -45,6 +45,7 @@ class AllAlike(CellBFGS):
     def initialize(self) -> None:
         """Set the first Hessian."""
         super().initialize()
+        self._is_salt = False
         self.H0 = np.diag([ATOM_STIFFNESS] * (len(self.H0) - 9) + [CELL_STIFFNESS] * 9)
 
 

@@ -55,6 +55,12 @@ def running(candidates: list[Candidate]) -> list[Candidate]:
     return sorted((c for c in candidates if c.state == "running"), key=lambda c: c.rank)
 
 
+def largest_built(candidates: Iterable[Candidate]) -> int:
+    """Atoms in the largest cell, known types aside: a few large ones are not to cost all others their places."""
+    sizes = [(c.generator.startswith("prototype"), len(c.structure)) for c in candidates]
+    return max([n for is_type, n in sizes if not is_type] or [n for _, n in sizes])
+
+
 def is_among(candidate: Candidate, others: Iterable[Candidate]) -> bool:
     """Whether one of the others has come to the same structure at the same energy."""
     near = (other for other in others if abs(candidate.rank - other.rank) < EQUAL_WITHIN)

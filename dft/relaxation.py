@@ -63,10 +63,11 @@ class CellBFGS(BFGS):
     filter has it.
     """
 
+    _is_salt = False
+
     def initialize(self) -> None:
         """Set the first Hessian: that of rigid ions, softened, for a salt."""
         super().initialize()
-        self._is_salt = False
         if not (cell := self._cell):
             self.H0 = np.eye(len(self.H0)) * ATOM_STIFFNESS
             return
@@ -105,7 +106,7 @@ class CellBFGS(BFGS):
         return step
 
     def gradient_converged(self, gradient: np.ndarray) -> bool:
-        """Whether every force, eV/Å, is below the limit; the last nine are the cell's."""
+        """Whether every force, eV/Å, is below the limit; the last nine are the cell's, atoms are asked for theirs."""
         scaled = np.array(gradient)
         if cell := self._cell:
             scaled[-9:] *= cell.cell_factor / len(cell.atoms)
@@ -127,6 +128,7 @@ def _all_alike(n: int) -> np.ndarray:
 
 def _softened(ions: np.ndarray) -> np.ndarray:
     """The same from that of rigid ions; a mode along which they are unstable counts as hard as it is soft."""
-    stiffness, modes = np.linalg.eigh(ions)
+    turned = np.append(np.arange(len(ions) - 9), len(ions) - 9 + np.arange(9).reshape(3, 3).T)  # as ASE's filter has it
+    stiffness, modes = np.linalg.eigh(ions[np.ix_(turned, turned)])
     beside = [BESIDE_IONS] * (len(ions) - 9) + [BESIDE_IONS_CELL] * 9
     return np.array(ION_SHARE * (modes * np.abs(stiffness)) @ modes.T + np.diag(beside))

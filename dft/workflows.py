@@ -20,6 +20,7 @@ from dft.candidates import (
     furthest,
     in_proportion,
     is_among,
+    largest_built,
     running,
 )
 from dft.engines import meter_reading
@@ -32,7 +33,7 @@ from dft.volume_steps import LARGE_STEP, VolumeSteps, single_points_of
 ROUNDS = ((12, 8), (6, 12), (3, 20))
 
 #: Raised whenever the way in which candidates get their places in the rounds changes.
-PLACES = 4
+PLACES = 5
 
 #: Steps between the frames that atomate2 keeps of a relaxation: more than it takes.
 BEYOND_ANY_STEP = 1_000_000
@@ -126,7 +127,7 @@ class ScreeningMaker(Maker):
             self._single_point(candidate)
         remaining = running(candidates)
         wider = for_their_kinds(remaining)
-        share = wider * min(1.0, self.full_cell / max(len(c.structure) for c in candidates))
+        share = wider * min(1.0, self.full_cell / largest_built(candidates))
         for full, steps in self.rounds:
             n = max(1, round(full * share))
             advanced: list[Candidate] = []

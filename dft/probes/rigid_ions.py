@@ -17,7 +17,7 @@ from scipy.special import erfc
 
 from dft.compositions import ANION_CHARGES, oxidation_states
 from dft.probes.electrostatics import BORN_EXPONENT, at_contact, neighbours
-from dft.probes.volumes import has_anions, ionic_radius, least_volume, most_volume
+from dft.probes.volumes import has_anions, ionic_radius, most_volume
 
 #: Charges are damped by this, 1/Å, and end smoothly at this distance, Å (Fennell & Gezelter, J. Chem. Phys. 124, 234104
 #: (2006), doi 10.1063/1.2206581): a plain sum over pairs comes as near to Ewald's as a start needs.
@@ -96,7 +96,8 @@ def are_ions(composition: Composition, charges: Mapping[str, float]) -> bool:
     """
     anions = {symbol: charge for symbol, charge in charges.items() if charge < 0}
     full = all(abs(charge - ANION_CHARGES.get(symbol, np.inf)) < _SAME for symbol, charge in anions.items())
-    return bool(anions) and full and least_volume(composition) == 0 and max(charges.values()) > 0
+    has_metal = any(Element(symbol).is_metal for symbol in charges)
+    return bool(anions) and full and has_metal and max(charges.values()) > 0
 
 
 def scale_to_bonds(structure: Structure, charges: Mapping[str, float]) -> None:

@@ -1,16 +1,21 @@
 import numpy as np
 import pytest
+from ase.calculators.calculator import Calculator
 from ase.filters import UnitCellFilter
 from ase.optimize import BFGS
+from ase.stress import full_3x3_to_voigt_6_stress
 from pymatgen.core import Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 
 from dft.engines import chgnet
 from dft.levels import level
+from dft.probes.rigid_ions import RigidIons
 from dft.relaxation import (
     ATOM_STIFFNESS,
     BESIDE_IONS,
     BESIDE_IONS_CELL,
     CELL_STIFFNESS,
+    ION_SHARE,
     STRAIN_STEP,
     CellBFGS,
     CellFilter,
@@ -97,6 +102,40 @@ def test_the_first_step_does_not_depend_on_how_the_filter_counts_strain(strained
         deformed.append(np.append(step[:-9], step[-9:] / factor))
     assert np.abs(deformed[0]).max() > 0.01
     assert deformed[0] == pytest.approx(deformed[1], abs=1e-6)
+
+
+class Ions(Calculator):
+    """The rigid-ion model of lithium chloride as ASE asks for it."""
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def calculate(self, *args):
+        super().calculate(*args)
+        cell, positions, n = self.atoms.cell.array, self.atoms.positions, len(self.atoms)
+        model = RigidIons.of(AseAtomsAdaptor.get_structure(self.atoms), {"Li": 1.0, "Cl": -1.0})
+        energy, gradient = model.target(cell, positions)(np.append(positions.ravel(), np.zeros(9)))
+        strain = gradient[3 * n :].reshape(3, 3) * n**0.5 / self.atoms.get_volume()
+        stress = full_3x3_to_voigt_6_stress((strain + strain.T) / 2)
+        self.results = {"energy": energy, "forces": -gradient[: 3 * n].reshape(n, 3), "stress": stress}
+
+
+def test_the_first_hessian_is_in_the_coordinates_of_the_filter(strained):
+    strained.calc = Ions()
+    run = CellBFGS(CellFilter(strained), logfile=None)
+    beside = np.diag([BESIDE_IONS] * 3 * len(strained) + [BESIDE_IONS_CELL] * 9)
+    softened = (run.H0 - beside) / ION_SHARE
+    at = run.atoms.get_positions()
+    differences = []
+    for k in range(at.size):
+        move = np.zeros(at.size)
+        move[k] = 1e-4
+        forces = []
+        for sign in (1, -1):
+            run.atoms.set_positions(at + sign * move.reshape(at.shape))
+            forces.append(run.atoms.get_forces().ravel())
+        differences.append((forces[1] - forces[0]) / 2e-4)
+    # absolute values of the curvatures were taken: squares are compared
+    assert softened @ softened == pytest.approx(np.array(differences) @ np.array(differences), rel=1e-4, abs=1e-2)
 
 
 def test_charges_tell_which_motions_are_stiff(strained):

@@ -10,7 +10,7 @@ from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Composition, Lattice, Structure
 
-from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, in_proportion
+from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, in_proportion, largest_built
 from dft.levels import level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
@@ -258,3 +258,10 @@ def test_a_relaxation_ends_the_same_whether_or_not_all_its_frames_are_kept():
         one, other = (result.trajectory.frame_properties[frame] for result in (every, ends))
         assert one["energy"] == other["energy"]
         assert one["forces"] == other["forces"]
+
+
+def test_large_known_types_leave_the_others_their_places():
+    small, large = (Structure(Lattice.cubic(9.0), ["Li"] * n, np.zeros((n, 3))) for n in (12, 20))
+    lattice, known = Candidate("ordered lattice: fcc", small, small), Candidate("prototype: AFLOW D5_8", large, large)
+    assert largest_built([lattice, known]) == 12
+    assert largest_built([known]) == 20
