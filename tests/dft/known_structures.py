@@ -83,7 +83,7 @@ def pyrite(metal: str, edge: float, u: float) -> Structure:
     return Structure.from_spacegroup("Pa-3", Lattice.cubic(edge), [metal, "S"], [[0, 0, 0], [u, u, u]])
 
 
-#: Formula, structure and space group that a relaxation keeps.
+#: Formula, structure and space group, none of whose operations a relaxation loses.
 KNOWN: dict[str, tuple[Callable[[], Structure], int]] = {
     "LiCl": (lithium_chloride, 225),
     "Li2S": (lithium_sulfide, 225),
