@@ -24,7 +24,7 @@ from pymatgen.core import Composition
 from dft import engines
 from dft.levels import FORCE_FIELDS, LevelOfTheory, force_field
 from dft.probes import ProbeSettings, build_probes
-from dft.relaxation import ATOM_STIFFNESS, CELL_STIFFNESS, CellBFGS, CellFilter
+from dft.relaxation import CellBFGS, CellFilter, uniform_stiffness
 
 
 class Unlimited(CellBFGS):
@@ -46,7 +46,7 @@ class AllAlike(CellBFGS):
         """Set the first Hessian."""
         super().initialize()
         self._is_salt = False
-        self.H0 = np.diag([ATOM_STIFFNESS] * (len(self.H0) - 9) + [CELL_STIFFNESS] * 9)
+        self.H0 = uniform_stiffness(len(self.atoms.atoms))
 
 
 WAYS = {

@@ -73,15 +73,15 @@ class CellBFGS(BFGS):
             return
         ions = stiffness_as_ions(AseAtomsAdaptor.get_structure(cell.atoms))
         self._is_salt = ions is not None
-        self.H0 = _all_alike(len(cell.atoms)) if ions is None else _softened(ions)
+        self.H0 = uniform_stiffness(len(cell.atoms)) if ions is None else _softened(ions)
         self.H0[-9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
         self.H0[:, -9:] *= len(cell.atoms) ** 0.5 / cell.cell_factor
 
     def update(self, pos: np.ndarray, forces: np.ndarray, pos0: np.ndarray | None, forces0: np.ndarray | None) -> None:
         """BFGS's; for a salt with a Hessian that stays positive.
 
-        ASE's takes on any curvature that a step shows, down to -1e7 eV/Å², and stands still. Where there are no ions to
-        tell what is stiff it is left so: a soft crystal of molecules finds its way by such steps.
+        ASE's takes on any curvature that a step shows, down to -3e7 eV/Å² in Na2CO3, and stands still. Where there are
+        no ions to tell what is stiff it is left so: a soft crystal of molecules finds its way by such steps.
         """
         if self._is_salt and pos0 is not None and forces0 is not None:
             forces = forces0 - self._damped(pos - pos0, forces0 - forces)
@@ -121,8 +121,11 @@ class CellBFGS(BFGS):
         return self.atoms if isinstance(self.atoms, UnitCellFilter) else None
 
 
-def _all_alike(n: int) -> np.ndarray:
-    """By positions, Å, and by strain times the square root of the number of atoms n, shape (3n + 9, 3n + 9)."""
+def uniform_stiffness(n: int) -> np.ndarray:
+    """First Hessian of what is no salt.
+
+    By positions, Å, and by strain times the square root of the number of atoms n; shape (3n + 9, 3n + 9).
+    """
     return np.diag([ATOM_STIFFNESS] * (3 * n) + [CELL_STIFFNESS] * 9)
 
 

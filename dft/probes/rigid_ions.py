@@ -214,26 +214,30 @@ class _Pairs:
 
     def energy(self, vectors: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy, eV, and its derivative by the vector of each pair, eV/Å."""
-        distance = np.sqrt(np.einsum("pa,pa->p", vectors, vectors))
-        damped, slope, _ = _damped_inverse(distance)
-        repulsion = self.strength * (self.contact / distance) ** BORN_EXPONENT
+        distance, damped, _, repulsion, by_distance = self._radial(vectors)
         energy = self.charges * (damped - _EDGE - _EDGE_SLOPE * (distance - _CUTOFF)) + repulsion
-        by_distance = self.charges * (slope - _EDGE_SLOPE) - BORN_EXPONENT * repulsion / distance
         near = distance < _CUTOFF
         return float(energy[near].sum()), np.where(near, by_distance / distance, 0.0)[:, None] * vectors
 
     def curvature(self, vectors: np.ndarray) -> np.ndarray:
         """Second derivatives by the vector of each pair, eV/Å², shape (pairs, 3, 3)."""
-        distance = np.sqrt(np.einsum("pa,pa->p", vectors, vectors))
-        _, slope, bend = _damped_inverse(distance)
-        repulsion = self.strength * (self.contact / distance) ** BORN_EXPONENT
-        tension = self.charges * (slope - _EDGE_SLOPE) - BORN_EXPONENT * repulsion / distance
+        distance, damped, gauss, repulsion, by_distance = self._radial(vectors)
+        bend = 2 * (damped + gauss) / distance**2 + 2 * _DAMPING**2 * gauss
         along = self.charges * bend + BORN_EXPONENT * (BORN_EXPONENT + 1) * repulsion / distance**2
-        across = tension / distance
-        near = (distance < _CUTOFF)[:, None, None]
+        across = by_distance / distance
         unit = vectors / distance[:, None]
-        parallel = unit[:, :, None] * unit[:, None, :]
-        return near * (across[:, None, None] * np.eye(3) + (along - across)[:, None, None] * parallel)
+        parallel = (along - across)[:, None, None] * unit[:, :, None] * unit[:, None, :]
+        return (distance < _CUTOFF)[:, None, None] * (across[:, None, None] * np.eye(3) + parallel)
+
+    def _radial(self, vectors: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Distance, Å; damped 1/r and its Gaussian, 1/Å; repulsion, eV; the energy's derivative by distance, eV/Å."""
+        distance = np.sqrt(np.einsum("pa,pa->p", vectors, vectors))
+        gauss = _GAUSS * np.exp(-((_DAMPING * distance) ** 2))
+        damped = erfc(_DAMPING * distance) / distance
+        slope = -(damped + gauss) / distance
+        repulsion = self.strength * (self.contact / distance) ** BORN_EXPONENT
+        by_distance = self.charges * (slope - _EDGE_SLOPE) - BORN_EXPONENT * repulsion / distance
+        return distance, damped, gauss, repulsion, by_distance
 
     def gathered(self, by_vector: np.ndarray, n: int) -> np.ndarray:
         """Derivatives by the positions of `n` ions, from those by the vectors of pairs."""
@@ -249,11 +253,3 @@ class _Pairs:
             for c in curvature.reshape(-1, 9).T
         ]
         return np.column_stack(columns).reshape(n, n, 3, 3).transpose(0, 2, 1, 3).reshape(3 * n, 3 * n)
-
-
-def _damped_inverse(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The damped 1/r, 1/Å, with its first and second derivative."""
-    gauss = _GAUSS * np.exp(-((_DAMPING * distance) ** 2))
-    damped = erfc(_DAMPING * distance) / distance
-    slope = -(damped + gauss) / distance
-    return damped, slope, (2 * damped + 2 * gauss) / distance**2 + 2 * _DAMPING**2 * gauss
