@@ -39,7 +39,7 @@ FUNNELS: dict[str, Funnel] = {
     "quick": (SEARCHES["quick"].rounds, SEARCHES["quick"].n_final, 0.0),
     "quick, gains count": (SEARCHES["quick"].rounds, SEARCHES["quick"].n_final, 0.5),
     "4x6 2x12, 2 finished": (((4, 6), (2, 12)), 2, 0.0),
-    "6x6, 3 finished": (((6, 6),), 3, 0.0),
+    "6x6, 4 finished": (((6, 6),), 4, 0.0),
     "8x4, 3 finished": (((8, 4),), 3, 0.0),
     "8x4, 4 finished": (((8, 4),), 4, 0.0),
     "8x6, 3 finished": (((8, 6),), 3, 0.0),

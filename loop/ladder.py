@@ -43,7 +43,7 @@ class Search(NamedTuple):
 
 #: By the name that `probes.search` has.
 SEARCHES = {
-    "quick": Search(20, ((6, 6),), 4),
+    "quick": Search(20, ((6, 6),), 3),
     "thorough": Search(50, ((12, 8),), 6),
 }
 
