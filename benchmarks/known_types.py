@@ -102,7 +102,7 @@ def _maker(level: str, search: str) -> ScreeningMaker:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     settings = SEARCHES[search]
-    return ScreeningMaker.from_level(force_field(level), rounds=settings.rounds, n_final=settings.n_final)
+    return ScreeningMaker.from_level(force_field(level), **settings.funnel)
 
 
 def _row(formula: str, label: str, maker: ScreeningMaker, n_structures: int) -> dict[str, Any]:

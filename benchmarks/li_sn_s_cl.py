@@ -63,7 +63,7 @@ def main() -> None:
     order = np.random.default_rng(args.seed).permutation(len(formulas))  # a larger subset holds the smaller ones
     formulas = [formulas[i] for i in order[: args.limit]]
     search = SEARCHES[args.search]
-    screen = Screening(args.level, args.cache, rounds=search.rounds, n_final=search.n_final)
+    screen = Screening(args.level, args.cache, **search.funnel)
     settings = ProbeSettings(max_atoms=48, n_structures=search.n_structures, generators=tuple(args.generators))
     known = known_structures() if args.known else {}
     competing = {
@@ -73,7 +73,7 @@ def main() -> None:
     probes = {f: screen(f, partial(build_probes, Composition(f), settings, args.seed)) for f in formulas}
     if args.refine:
         further = FURTHER[args.search]
-        refine = Screening(args.refine, args.cache, rounds=further.rounds, n_final=further.n_final)
+        refine = Screening(args.refine, args.cache, **further.funnel)
         competing = {f: refine(f, partial(survivors, row)) for f, row in competing.items()}
         probes = {f: refine(f, partial(survivors, row)) for f, row in probes.items()}
     result = compare(table, competing, probes)

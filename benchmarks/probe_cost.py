@@ -43,7 +43,7 @@ def main() -> None:
     chosen = force_field(arguments.level)
     search = SEARCHES[arguments.search]
     settings = ProbeSettings(n_structures=search.n_structures, max_atoms=16)
-    funnel = ScreeningMaker.from_level(chosen, rounds=search.rounds, n_final=search.n_final)
+    funnel = ScreeningMaker.from_level(chosen, **search.funnel)
     funnel.load_engine()
     rows = [compare(formula, settings, funnel, chosen, arguments.seed) for formula in arguments.compositions]
     figures = {"rows": rows, **summary(rows)}

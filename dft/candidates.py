@@ -83,23 +83,8 @@ def in_proportion(candidates: list[Candidate]) -> list[Candidate]:
     )
 
 
-def a_place_for_each_kind(candidates: list[Candidate], n: int) -> list[Candidate]:
-    """The same in another order: of the first `n`, the last places go to ways of building that have none.
-
-    Molecules and chains come first. They begin further from their minimum than others: a chain of P2O5 gains 390
-    meV/atom after its first 18 steps.
-    """
-    lowest: dict[str, Candidate] = {}
-    for candidate in candidates:
-        lowest.setdefault(_kind(candidate.generator), candidate)
-    every = list(lowest.values())[1:]
-    others = sorted(every, key=lambda c: not c.generator.startswith(MOLECULAR))[: n - 1]
-    first = [c for c in candidates if c not in others][: max(0, n - len(others))]
-    return [*first, *others, *(c for c in candidates if c not in first and c not in others)]
-
-
 def for_their_kinds(candidates: list[Candidate]) -> float:
-    """By how much rounds are larger for several ways of building: none for two, a quarter for each further one."""
+    """By how much more places there are for several ways of building: none for two, a quarter for each further one."""
     return for_kinds_of(candidate.generator for candidate in candidates)
 
 
@@ -114,6 +99,6 @@ def _kind(generator: str) -> str:
 
 def furthest(candidates: list[Candidate]) -> Candidate:
     """The candidate that speaks for a composition where none was finished: it went furthest, at the lowest energy."""
-    stages = ("built", "single point", "coarse", "final")
+    stages = ("built", "single point", "relaxation")
     stopped = [c for c in candidates if c.state != "outranked"] or candidates
     return min(stopped, key=lambda c: (-stages.index(c.stage), c.rank))

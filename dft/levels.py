@@ -53,13 +53,13 @@ class LevelOfTheory:
 
         return ForceFieldStaticMaker(name=f"{self.name} static", **self._common())
 
-    def relax_maker(self, steps: int | None = None) -> Maker:
-        """atomate2 Maker of a relaxation of cell and positions; `steps` makes it a coarse one."""
+    def relax_maker(self) -> Maker:
+        """atomate2 Maker of a relaxation of cell and positions."""
         from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 
         from dft.relaxation import CellBFGS, CellFilter
 
-        maker = ForceFieldRelaxMaker(name=f"{self.name} relax", steps=steps or self.max_steps, **self._common())
+        maker = ForceFieldRelaxMaker(name=f"{self.name} relax", steps=self.max_steps, **self._common())
         maker.optimizer_kwargs = {"optimizer": CellBFGS}  # a third of the force calls of ASE's own, docs/probes.md
         maker.relax_kwargs["cell_filter"] = CellFilter
         return maker

@@ -9,6 +9,7 @@ measurement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,14 @@ LEAST_SHARE, LEAST_STIFFNESS = 0.2, 0.5
 #: Largest change of a component of the strain in one step.
 STRAIN_STEP = 0.02
 
+#: Steps before which no relaxation is given up, and over which its last gain counts; and how many times what BFGS
+#: expects it may still gain.
+EARLY, EXPECTED = 5, 2.0
+
+
+class _HopelessError(Exception):
+    """A relaxation will hardly end below the bar."""
+
 
 class CellFilter(UnitCellFilter):
     """Atoms and cell, a strain counted in angstroms times the square root of the number of atoms."""
@@ -61,9 +70,18 @@ class CellBFGS(BFGS):
 
     Converged are the forces on the atoms as they stand, and the virial divided by the number of atoms as ASE's own
     filter has it.
+
+    Args:
+        atoms: With a filter or without.
+        bar: Energy, eV/atom. A relaxation that will hardly end below is given up, unconverged.
     """
 
     _is_salt = False
+
+    def __init__(self, atoms: Any, *args: Any, bar: float = np.inf, **kwargs: Any) -> None:
+        super().__init__(atoms, *args, **kwargs)
+        self._bar = bar
+        self._energies: list[float] = []
 
     def initialize(self) -> None:
         """Set the first Hessian: that of rigid ions, softened, for a salt."""
@@ -97,13 +115,32 @@ class CellBFGS(BFGS):
         share = np.clip((by_now - least) / (by_now - curvature), 0.0, 1.0)
         return np.array(share * change + (1 - share) * expected)
 
+    def step(self, gradient: np.ndarray | None = None) -> None:
+        """One step; or none, and the last one, if this relaxation is given up."""
+        try:
+            super().step(gradient)
+        except _HopelessError:
+            self.max_steps = self.nsteps
+
     def determine_step(self, dpos: np.ndarray, steplengths: np.ndarray) -> np.ndarray:
         """The step, Å, within ASE's limit; a strain beyond its own is scaled back, the atoms move as they would."""
+        if self._bar < np.inf:
+            self._give_up_if_hopeless(dpos)
         step = np.array(super().determine_step(dpos, steplengths))
         if cell := self._cell:
             strain = np.abs(step[-9:]).max() / cell.cell_factor
             step[-9:] *= min(1.0, STRAIN_STEP / max(strain, 1e-12))
         return step
+
+    def _give_up_if_hopeless(self, dpos: np.ndarray) -> None:
+        atoms = cell.atoms if (cell := self._cell) else self.atoms
+        self._energies.append(atoms.get_potential_energy() / len(atoms))
+        if is_hopeless(self._energies, self.expected_gain(dpos) / len(atoms), self._bar):
+            raise _HopelessError
+
+    def expected_gain(self, dpos: np.ndarray) -> float:
+        """What the full step, Å, gains if the Hessian is right, eV."""
+        return 0.5 * float(self.forces0 @ dpos.ravel())
 
     def gradient_converged(self, gradient: np.ndarray) -> bool:
         """Whether every force, eV/Å, is below the limit; the last nine are the cell's, atoms are asked for theirs."""
@@ -119,6 +156,22 @@ class CellBFGS(BFGS):
     @property
     def _cell(self) -> UnitCellFilter | None:
         return self.atoms if isinstance(self.atoms, UnitCellFilter) else None
+
+
+def is_hopeless(energies: Sequence[float], expected: float, bar: float) -> bool:
+    """Whether a relaxation will hardly end below a bar.
+
+    It may gain as much as in its last steps, and twice what BFGS expects besides.
+
+    Args:
+        energies: After each step so far, eV/atom.
+        expected: What BFGS's next step gains if its Hessian is right, eV/atom.
+        bar: eV/atom.
+    """
+    if len(energies) <= EARLY:
+        return False
+    gained = max(0.0, energies[-1 - EARLY] - energies[-1])
+    return energies[-1] - EXPECTED * expected - gained > bar
 
 
 def uniform_stiffness(n: int) -> np.ndarray:

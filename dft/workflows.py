@@ -15,7 +15,6 @@ from pymatgen.core import Lattice, Structure
 
 from dft.candidates import (
     Candidate,
-    a_place_for_each_kind,
     for_their_kinds,
     furthest,
     in_proportion,
@@ -29,48 +28,42 @@ from dft.levels import LevelOfTheory
 from dft.probes.base import ProbeStructure, unpacked
 from dft.volume_steps import LARGE_STEP, VolumeSteps, single_points_of
 
-#: Rounds of the funnel: how many structures, how many steps. docs/probes.md has what such rounds miss.
-ROUNDS = ((12, 8), (6, 12), (3, 20))
-
-#: Raised whenever the way in which candidates get their places in the rounds changes.
-PLACES = 5
+#: Raised whenever the way in which candidates get their places changes.
+PLACES = 6
 
 #: Steps between the frames that atomate2 keeps of a relaxation: more than it takes.
 BEYOND_ANY_STEP = 1_000_000
 
-#: Candidates that may fail in the last step before the composition is given up.
-SPARE = 1
+MEV = 1000.0  # meV per eV
 
 
 @dataclass
 class ScreeningMaker(Maker):
-    """Maker for the lowest energy at one composition: single points, coarse relaxations, full relaxations.
+    """Maker for the lowest energy at one composition: single points, then relaxations.
 
     All candidates get a single point and a step in volume from its pressure, and where that is large another of both.
-    In each round the best of those still in the running, of each way of building, are relaxed a little further, fewer
-    and longer from round to round, and the best of the last round to the force limit. A candidate that fails a guard
-    makes room for the next.
+    The best of them, of each way of building, are then relaxed one after another to the force limit; from the second on
+    a relaxation is given up that will hardly end near the lowest so far. A candidate that fails a guard makes room for
+    the next.
 
     Attributes:
         name: Name of the job.
         level: Identity of the level of theory.
         static_maker: atomate2 force-field Maker of a single point.
-        coarse_maker: Of a relaxation; each round sets its steps.
-        final_maker: Of a relaxation to the force limit.
-        rounds: Structures and steps of each round.
-        full_cell: Atoms up to which the rounds are full; larger cells get fewer structures in proportion.
-        n_final: Structures finished. More than two ways of building get larger rounds, and more structures finished.
+        relax_maker: Of a relaxation to the force limit.
+        n_relaxed: Candidates relaxed. More than two ways of building get more places.
+        full_cell: Atoms up to which that many are; of larger cells fewer are, in proportion.
+        margin: A relaxation is given up if it will hardly end within this above the lowest so far, eV/atom.
         n_survivors: Structures handed on to the next level of a ladder.
     """
 
     name: str = "screening"
     level: str = ""
     static_maker: Maker = field(default_factory=Maker)
-    coarse_maker: Maker = field(default_factory=Maker)
-    final_maker: Maker = field(default_factory=Maker)
-    rounds: tuple[tuple[int, int], ...] = ROUNDS
+    relax_maker: Maker = field(default_factory=Maker)
+    n_relaxed: int = 10
     full_cell: int = 16
-    n_final: int = 1
+    margin: float = 0.03
     n_survivors: int = 3
 
     @classmethod
@@ -79,8 +72,7 @@ class ScreeningMaker(Maker):
         return cls(
             level=level.identity,
             static_maker=level.static_maker(),
-            coarse_maker=_ends_alone(level.relax_maker()),
-            final_maker=_ends_alone(level.relax_maker()),
+            relax_maker=_ends_alone(level.relax_maker()),
             **settings,
         )
 
@@ -92,8 +84,7 @@ class ScreeningMaker(Maker):
     @property
     def funnel(self) -> dict[str, Any]:
         """The settings that, beside the level and the structures, decide the result: for `structure_hash`."""
-        numbers = {key: getattr(self, key) for key in ("full_cell", "n_final", "n_survivors")}
-        return {"places": PLACES, "rounds": [list(pair) for pair in self.rounds], **numbers}
+        return {"places": PLACES, **{k: getattr(self, k) for k in ("n_relaxed", "full_cell", "margin", "n_survivors")}}
 
     @job
     def make(self, probes: list[ProbeStructure] | str) -> dict[str, Any]:
@@ -126,26 +117,18 @@ class ScreeningMaker(Maker):
         for candidate in candidates:
             self._single_point(candidate)
         remaining = running(candidates)
-        wider = for_their_kinds(remaining)
-        share = wider * min(1.0, self.full_cell / largest_built(candidates))
-        for full, steps in self.rounds:
-            n = max(1, round(full * share))
-            advanced: list[Candidate] = []
-            for candidate in in_proportion(remaining):
-                if len(advanced) < n:
-                    self._relax(candidate, _with_steps(self.coarse_maker, steps), "coarse")
-                    advanced += running([candidate])
-            remaining = running(advanced)
+        share = for_their_kinds(remaining) * min(1.0, self.full_cell / largest_built(candidates))
+        n = max(1, round(self.n_relaxed * share))
         finished: list[Candidate] = []
-        n_final = min(round(self.n_final * wider), max(1, len(remaining)))
-        reserves = [c for c in running(candidates) if c not in remaining]
-        for candidate in (a_place_for_each_kind(remaining, n_final) + reserves)[: n_final + SPARE]:
-            if len(finished) < n_final:
-                self._finish(candidate)
-                finished += [candidate] if candidate.state == "done" else []
-        for candidate in candidates:
-            if candidate.state == "running":
-                candidate.state = "outranked"
+        counted = 0
+        for candidate in in_proportion(remaining)[: n + max(1, n // 2)]:
+            if counted == n:
+                break
+            self._relax(candidate, min((c.rank for c in finished), default=np.inf))
+            finished += [candidate] if candidate.state == "done" else []
+            counted += candidate.state in ("done", "outranked")
+        for candidate in running(candidates):
+            candidate.state = "outranked"
         return finished
 
     def _single_point(self, candidate: Candidate) -> None:
@@ -168,19 +151,22 @@ class ScreeningMaker(Maker):
         if len(energies) > 1:
             candidate.start = candidate.structure
 
-    def _relax(self, candidate: Candidate, maker: Maker, stage: str) -> None:
-        candidate.stage = stage
-        if _run(maker, candidate) is None:
+    def _relax(self, candidate: Candidate, lowest: float) -> None:
+        """To the force limit, unless it will hardly end near `lowest`, eV/atom."""
+        candidate.stage = "relaxation"
+        bar = lowest + self.margin
+        if _run(_with_bar(self.relax_maker, bar), candidate) is None:
             return
         candidate.reason = why_rejected(candidate.start, candidate.structure)
-        candidate.state = "rejected" if candidate.reason else "running"
-
-    def _finish(self, candidate: Candidate) -> None:
-        self._relax(candidate, self.final_maker, "final")
-        if candidate.state != "running":
-            return
-        candidate.state = "done" if candidate.converged else "unconverged"
-        if not candidate.converged:
+        if candidate.reason:
+            candidate.state = "rejected"
+        elif candidate.converged:
+            candidate.state = "done"
+        elif candidate.rank > bar:
+            candidate.state = "outranked"
+            candidate.reason = f"given up {MEV * (candidate.rank - lowest):.0f} meV/atom above the lowest"
+        else:
+            candidate.state = "unconverged"
             candidate.reason = f"force limit, cell included, not reached; {candidate.max_force:.2f} eV/Å on an atom"
 
     def _output(self, candidates: list[Candidate], finished: list[Candidate]) -> dict[str, Any]:
@@ -199,9 +185,9 @@ class ScreeningMaker(Maker):
         }
 
     def _survivors(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
-        sound = [c for c in candidates if c.state in ("done", "outranked") and c.stage in ("coarse", "final")]
+        sound = [c for c in candidates if c.state in ("done", "outranked") and c.stage == "relaxation"]
         distinct: list[Candidate] = []
-        for candidate in sorted(sound, key=lambda c: (c.stage != "final", c.rank)):
+        for candidate in sorted(sound, key=lambda c: (c.state != "done", c.rank)):
             if len(distinct) < self.n_survivors and not is_among(candidate, distinct):
                 distinct.append(candidate)
         return [
@@ -218,7 +204,7 @@ class ScreeningMaker(Maker):
         return sum(calls for calls, _ in readings.values()), sum(seconds for _, seconds in readings.values())
 
     def _makers(self) -> tuple[Any, ...]:
-        return self.static_maker, self.coarse_maker, self.final_maker
+        return self.static_maker, self.relax_maker
 
     def _cost(self, before: tuple[int, float]) -> dict[str, Any]:
         calls, seconds = self._reading()
@@ -280,8 +266,9 @@ def _ends_alone(maker: Any) -> Any:
     return maker
 
 
-def _with_steps(maker: Any, steps: int) -> Any:
-    return replace(maker, steps=steps)
+def _with_bar(maker: Any, bar: float) -> Any:
+    """`dft.relaxation.CellBFGS` gives up above the bar, eV/atom."""
+    return replace(maker, relax_kwargs={**maker.relax_kwargs, "bar": bar})
 
 
 def _bare(structure: Structure) -> Structure:

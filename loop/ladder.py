@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dft.levels import LevelOfTheory, level
 from dft.probes import ProbeSettings
@@ -32,32 +32,28 @@ class Search(NamedTuple):
 
     Attributes:
         n_structures: Structures built.
-        rounds: Pairs of survivors and steps.
-        n_final: Structures relaxed to the end.
+        n_relaxed: Structures relaxed.
+        margin: eV/atom; relaxations that will hardly end within it above the lowest are given up.
     """
 
     n_structures: int
-    rounds: tuple[tuple[int, int], ...]
-    n_final: int
+    n_relaxed: int
+    margin: float
+
+    @property
+    def funnel(self) -> dict[str, Any]:
+        """Settings of a `ScreeningMaker`."""
+        return {"n_relaxed": self.n_relaxed, "margin": self.margin}
 
 
 #: By the name that `probes.search` has.
-SEARCHES = {
-    "quick": Search(20, ((6, 6),), 3),
-    "thorough": Search(50, ((12, 8),), 6),
-}
+SEARCHES = {"quick": Search(20, 10, 0.03), "thorough": Search(50, 25, 0.05)}
 
 #: The same at a further level, of the few nearly relaxed structures that are handed on, `ladder.structures` of them.
-FURTHER = {
-    "quick": Search(3, ((4, 6), (2, 12)), 2),
-    "thorough": Search(3, ((12, 8), (6, 12), (3, 20)), 3),
-}
+FURTHER = {"quick": Search(3, 3, 0.03), "thorough": Search(3, 3, 0.05)}
 
 #: The second search for a competing phase, by the name of the first.
-HARDER = {
-    "quick": Search(50, ((12, 8), (8, 12), (6, 20)), 4),
-    "thorough": Search(100, ((24, 8), (16, 12), (12, 20)), 8),
-}
+HARDER = {"quick": Search(50, 25, 0.05), "thorough": Search(100, 50, 0.08)}
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,7 @@ def _rung(campaign: Campaign, number: int, name: str, checkpoint: str, elements:
     if isinstance(found, LevelOfTheory):
         first = settings.probes.search
         maker, harder = (
-            ScreeningMaker.from_level(found, rounds=search.rounds, n_final=search.n_final)
+            ScreeningMaker.from_level(found, **search.funnel)
             for search in ((FURTHER if number else SEARCHES)[first], HARDER[first])
         )
         return Rung(number, found, maker, section, None if number else harder)

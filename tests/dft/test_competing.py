@@ -21,6 +21,12 @@ def test_elements_start_in_their_known_structure(symbol, spacegroup):
     assert SpacegroupAnalyzer(first.structure).get_space_group_number() == spacegroup
 
 
+@pytest.mark.parametrize(("symbol", "starts"), [("P", 3), ("Te", 3), ("F", 6), ("Si", 1)])
+def test_what_weak_forces_hold_together_starts_at_several_volumes(symbol, starts):
+    volumes = {round(probe.structure.volume, 3) for probe in build_competing(symbol, EXACT, 0)}
+    assert len(volumes) == starts
+
+
 def test_every_element_up_to_plutonium_has_a_structure_of_its_own():
     for z in range(1, 95):
         symbol = Element.from_Z(z).symbol

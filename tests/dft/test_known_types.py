@@ -25,7 +25,7 @@ QUICK = SEARCHES["quick"]
 @cache
 def found(formula: str) -> float:
     """Lowest energy of the search, eV/atom."""
-    maker = ScreeningMaker.from_level(level("chgnet"), rounds=QUICK.rounds, n_final=QUICK.n_final)
+    maker = ScreeningMaker.from_level(level("chgnet"), **QUICK.funnel)
     candidates = build_competing(formula, ProbeSettings(n_structures=QUICK.n_structures), 0)
     return float(ScreeningMaker.make.original(maker, candidates)["energy_per_atom"])
 

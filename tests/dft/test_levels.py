@@ -79,6 +79,6 @@ def test_makers_survive_being_written_to_json():
     maker = ScreeningMaker.from_level(level("chgnet", fmax=0.03))
     again = ScreeningMaker.from_dict(json.loads(maker.to_json()))
     assert again.level == maker.level
-    assert again.final_maker.relax_kwargs == maker.final_maker.relax_kwargs
-    assert again.final_maker.optimizer_kwargs == maker.final_maker.optimizer_kwargs
+    assert again.relax_maker.relax_kwargs == maker.relax_maker.relax_kwargs
+    assert again.relax_maker.optimizer_kwargs == maker.relax_maker.optimizer_kwargs
     assert again.funnel == maker.funnel

@@ -142,11 +142,9 @@ def test_competing_phases_without_a_metal_are_molecules_chains_and_what_others_a
 def test_phosphorus_pentoxide_is_found_as_its_molecules():
     probes = build_competing("P2O5", ProbeSettings(n_structures=10, supercells=1, restarts=2), 0)
     probes = [probe for probe in probes if not probe.generator.startswith("chains")]
-    found = ScreeningMaker.make.original(
-        ScreeningMaker.from_level(force_field("chgnet"), rounds=((4, 6), (2, 12))), probes
-    )
+    maker = ScreeningMaker.from_level(force_field("chgnet"))
+    found = ScreeningMaker.make.original(maker, probes)
     lattices = [probe for probe in probes if not probe.generator.startswith("molecules")]
-    maker = ScreeningMaker.from_level(force_field("chgnet"), rounds=((4, 6), (2, 12)))
     without = ScreeningMaker.make.original(maker, lattices)
     assert found["generator"].startswith("molecules: P4, 6 bridges of O")
     assert found["energy_per_atom"] < without["energy_per_atom"] - 0.05

@@ -65,7 +65,7 @@ def test_lithium_peroxide_is_found_no_higher_than_it_is_known():
     result = force_field("chgnet").relax_maker()._run_ase_safe(known)
     energy = float(result.trajectory.frame_properties[-1]["energy"]) / len(known)
     quick = SEARCHES["quick"]
-    maker = ScreeningMaker.from_level(force_field("chgnet"), rounds=quick.rounds, n_final=quick.n_final)
+    maker = ScreeningMaker.from_level(force_field("chgnet"), **quick.funnel)
     found = ScreeningMaker.make.original(maker, build_competing("Li2O2", ProbeSettings(n_structures=20), 0))
     assert result.converged
     assert found["generator"].startswith("molecular ions: O2")

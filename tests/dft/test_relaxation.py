@@ -15,10 +15,12 @@ from dft.relaxation import (
     BESIDE_IONS,
     BESIDE_IONS_CELL,
     CELL_STIFFNESS,
+    EARLY,
     ION_SHARE,
     STRAIN_STEP,
     CellBFGS,
     CellFilter,
+    is_hopeless,
 )
 
 FMAX = 0.05
@@ -158,6 +160,47 @@ def test_a_step_along_which_forces_grow_leaves_every_curvature_positive(strained
         run.update(at + step, forces + 5.0 * step, at, forces)  # 5 eV/Å² the wrong way
         at, forces = at + step, forces + 5.0 * step
     assert (np.linalg.eigvalsh(run.H).min() > 0) == is_positive
+
+
+def count_calls(calculator, monkeypatch):
+    calls = []
+    calculate = calculator.calculate
+    monkeypatch.setattr(calculator, "calculate", lambda *args, **kwargs: (calls.append(1), calculate(*args, **kwargs)))
+    return calls
+
+
+@pytest.fixture
+def far_off(strained):
+    strained.rattle(0.25, seed=1)
+    return strained
+
+
+@pytest.mark.parametrize(("above", "is_given_up"), [(-1.0, True), (0.001, False)])
+def test_a_relaxation_that_will_hardly_end_below_the_bar_is_given_up(far_off, monkeypatch, above, is_given_up):
+    free, steps = relax(far_off, CellBFGS, CellFilter)
+    far_off.calc = chgnet("0.3.0")
+    calls = count_calls(far_off.calc, monkeypatch)
+    bar = free.get_potential_energy() / len(free) + above
+    run = CellBFGS(CellFilter(far_off), logfile=None, bar=bar)
+    assert run.run(fmax=FMAX, steps=300) != is_given_up
+    assert EARLY <= run.nsteps < steps if is_given_up else run.nsteps == steps
+    assert len(calls) == run.nsteps + 1 - is_given_up  # giving up costs no further force call
+    assert is_given_up or np.array_equal(far_off.positions, free.positions)
+
+
+@pytest.mark.parametrize(
+    ("energies", "expected", "is_up"),
+    [
+        ([0.0] * 5, 0.0, False),  # too early
+        ([0.0] * 6, 0.0, True),
+        ([0.0] * 6, 0.06, False),
+        ([0.2, 0.15, 0.1, 0.05, 0.03, 0.0], 0.0, False),
+        ([9.0, *[0.05] * 5, 0.0], 0.0, True),  # what was gained before the last steps says nothing
+        ([0.0, 0.1, 0.1, 0.1, 0.1, 0.1], 0.0, True),
+    ],
+)
+def test_what_a_relaxation_may_still_gain(energies, expected, is_up):
+    assert is_hopeless(energies, expected, bar=-0.1) == is_up
 
 
 def test_a_level_relaxes_with_it():

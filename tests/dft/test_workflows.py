@@ -10,7 +10,7 @@ from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Composition, Lattice, Structure
 
-from dft.candidates import Candidate, a_place_for_each_kind, for_their_kinds, in_proportion, largest_built
+from dft.candidates import Candidate, for_their_kinds, in_proportion, largest_built
 from dft.levels import level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
@@ -29,6 +29,7 @@ class Scripted:
 
     steps: int
     script: dict = field(default_factory=dict)
+    relax_kwargs: dict = field(default_factory=dict)
     calculator = None
 
     def _run_ase_safe(self, structure):
@@ -43,10 +44,8 @@ class Scripted:
         return SimpleNamespace(final_mol_or_struct=after, trajectory=trajectory, converged=converged)
 
 
-def screen(probes, singles, coarse, final, **settings):
-    settings = {"rounds": ((8, 30),), **settings}
-    makers = {"static_maker": Scripted(1, singles), "coarse_maker": Scripted(30, coarse)}
-    maker = ScreeningMaker(level="scripted", final_maker=Scripted(300, final), **makers, **settings)
+def screen(probes, singles, relaxed, **settings):
+    maker = ScreeningMaker("scripted", "none", Scripted(1, singles), Scripted(300, relaxed), **settings)
     return ScreeningMaker.make.original(maker, probes)
 
 
@@ -63,35 +62,53 @@ WAYS = {"ordered lattice: a": -1.2, "prototype: a": -1.1, "chains: a": -1.0}
 SINGLES = by_volume(a=(-1.0, 1, True), b=(-1.1, 1, True), c=(-1.2, 1, True))
 
 
-def test_lowest_after_the_coarse_step_is_finished_and_counts():
-    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    out = screen([A, B, C], SINGLES, coarse, by_volume(a=(-2.0, 1, True), b=(-9.0, 1, True), c=(-9.0, 1, True)))
+def states(out):
+    return [row["state"] for row in out["trail"]]
+
+
+def test_the_lowest_of_those_relaxed_counts_wherever_it_stood_before():
+    out = screen([A, B, C], SINGLES, by_volume(a=(-2.0, 1, True), b=(-1.9, 1, True), c=(-1.95, 1, True)))
     assert (out["state"], out["generator"], out["energy_per_atom"]) == ("done", "a", -2.0)
-    assert [row["stage"] for row in out["trail"]] == ["final", "coarse", "coarse"]
-    assert [row["state"] for row in out["trail"]] == ["done", "outranked", "outranked"]
+    assert [row["energy_per_atom"] for row in out["trail"]] == [-2.0, -1.9, -1.95]
+    assert states(out) == ["done"] * 3
     assert out["n_structures"] == 3
 
 
 def test_only_the_best_single_points_are_relaxed():
-    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    out = screen([A, B, C], SINGLES, coarse, coarse | by_volume(c=(-2, 1, True), b=(-2, 1, True)), rounds=((2, 30),))
-    assert [row["stage"] for row in out["trail"]] == ["single point", "final", "coarse"]
+    out = screen([A, B, C], SINGLES, by_volume(c=(-2.0, 1, True), b=(-1.9, 1, True)), n_relaxed=2)
+    assert [row["stage"] for row in out["trail"]] == ["single point", "relaxation", "relaxation"]
+    assert states(out) == ["outranked", "done", "done"]
+    assert [probe.generator for probe in survivors(out)] == ["c", "b"]
 
 
-def test_each_round_takes_the_best_of_the_round_before():
-    lowering = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    out = screen([A, B, C], SINGLES, lowering, by_volume(a=(-1.5, 1, True)), rounds=((3, 5), (1, 5)))
-    assert [row["energy_per_atom"] for row in out["trail"]] == [-1.5, -1.4, -1.3]
-    assert [row["stage"] for row in out["trail"]] == ["final", "coarse", "coarse"]
+def test_a_relaxation_that_was_given_up_is_outranked_and_takes_a_place():
+    given_up = by_volume(c=(-2.0, 1, True), b=(-1.9, 1, False), a=(-3.0, 1, True))
+    out = screen([A, B, C], SINGLES, given_up, n_relaxed=2, margin=0.05)
+    assert states(out) == ["outranked", "outranked", "done"]
+    assert out["trail"][1]["reason"] == "given up 100 meV/atom above the lowest"
+    assert [probe.generator for probe in survivors(out)] == ["c", "b"]
 
 
-def test_each_way_of_building_keeps_a_place_in_the_rounds():
+def test_the_bar_is_the_lowest_that_was_finished_and_the_margin():
+    bars = []
+
+    class Recording(Scripted):
+        def _run_ase_safe(self, structure):
+            bars.append(self.relax_kwargs.get("bar"))
+            return super()._run_ase_safe(structure)
+
+    relaxed = Recording(300, by_volume(c=(-2.0, 1, False), b=(-1.9, 1, True), a=(-1.95, 1, True)))
+    maker = ScreeningMaker("scripted", "none", Scripted(1, SINGLES), relaxed, margin=0.02)
+    ScreeningMaker.make.original(maker, [A, B, C])
+    assert bars == pytest.approx([np.inf, np.inf, -1.88])  # the first did not converge
+
+
+def test_each_way_of_building_keeps_a_place():
     probes = [salt(5.0, "molecules: x"), salt(5.2, "lattice: x"), salt(5.4, "lattice: y")]
-    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    out = screen(probes, SINGLES, coarse, by_volume(a=(-2.0, 1, True)), rounds=((2, 30),))
-    assert [row["stage"] for row in out["trail"]] == ["final", "single point", "coarse"]
-    alone = screen(probes, SINGLES, coarse, by_volume(c=(-1.3, 1, True)), rounds=((1, 30),))
-    assert alone["generator"] == "lattice: y"
+    relaxed = by_volume(a=(-2.0, 1, True), c=(-1.3, 1, True))
+    out = screen(probes, SINGLES, relaxed, n_relaxed=2)
+    assert [row["stage"] for row in out["trail"]] == ["relaxation", "single point", "relaxation"]
+    assert screen(probes, SINGLES, relaxed, n_relaxed=1)["generator"] == "lattice: y"
 
 
 def test_the_lowest_comes_first_then_of_each_way_of_building_the_lowest_molecules_and_chains_before_others():
@@ -106,46 +123,34 @@ def test_ways_of_building_have_places_in_proportion_to_their_structures_layers_a
     assert [candidates.index(c) for c in in_proportion(candidates)] == [0, 2, 1, 3, 5, 4, 6]
 
 
-def test_of_those_that_are_finished_each_way_of_building_has_one_molecules_and_chains_before_others():
-    lattice, prototype, chain = (Candidate(name, None, None, energy_per_atom=e) for name, e in WAYS.items())
-    assert a_place_for_each_kind([lattice, prototype, chain], 2) == [lattice, chain, prototype]
-    assert a_place_for_each_kind([lattice, prototype, chain], 3) == [lattice, chain, prototype]
-    assert a_place_for_each_kind([lattice, prototype, chain], 1) == [lattice, prototype, chain]
-
-
 @pytest.mark.parametrize(("names", "share"), [("ab", 1.0), ("a", 1.0), ("abc", 1.25), ("abcd", 1.5)])
-def test_more_than_two_ways_of_building_get_larger_rounds(names, share):
+def test_more_than_two_ways_of_building_get_more_places(names, share):
     assert for_their_kinds([Candidate(f"{name}: {k}", None, None) for name in names for k in range(3)]) == share
 
 
-def test_with_four_ways_of_building_three_are_finished():
+def test_with_four_ways_of_building_three_are_relaxed():
     names = ("ordered lattice: x", "prototype: x", "molecules: x", "chains: x")
     probes = [salt(5.0 + 0.2 * k, name) for k, name in enumerate(names)]
     energies = {probe.structure.volume: (-2.0 - 0.1 * k, 1, True) for k, probe in enumerate(probes)}
-    out = screen(probes, energies, energies, energies, rounds=((2, 30),), n_final=2)
-    assert sorted(row["stage"] for row in out["trail"]) == ["final", "final", "final", "single point"]
+    out = screen(probes, energies, energies, n_relaxed=2)
+    assert sorted(states(out)) == ["done", "done", "done", "outranked"]
 
 
-def test_the_lowest_of_several_finished_counts_wherever_it_stood_before():
-    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    out = screen([A, B, C], SINGLES, coarse, by_volume(a=(-1.6, 1, True), b=(-2.0, 1, True)), n_final=2)
-    assert (out["generator"], out["energy_per_atom"]) == ("b", -2.0)
-    assert [row["state"] for row in out["trail"]] == ["done", "done", "outranked"]
-    assert [probe.generator for probe in survivors(out)] == ["b", "a", "c"]
+def test_of_larger_cells_fewer_are_relaxed():
+    relaxed = by_volume(a=(-2.0, 1, True), b=(-1.9, 1, True), c=(-1.95, 1, True))
+    assert states(screen([A, B, C], SINGLES, relaxed, n_relaxed=4, full_cell=1)).count("done") == 2
 
 
 @pytest.mark.parametrize(("energy", "kept"), [(-1.997, ["a", "c"]), (-1.99, ["a", "b"])])
 def test_of_survivors_that_are_the_same_structure_at_the_same_energy_one_is_handed_on(energy, kept):
-    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    final = by_volume(a=(-2.0, 1, True), b=(energy, 1, True))
-    out = screen([A, B, C], SINGLES, coarse, final, n_survivors=2, n_final=2)
+    relaxed = by_volume(a=(-2.0, 1, True), b=(energy, 1, True), c=(-1.9, 1, True))
+    out = screen([A, B, C], SINGLES, relaxed, n_survivors=2)
     assert [probe.generator for probe in survivors(out)] == kept
 
 
 def test_survivors_are_the_lowest_and_start_the_next_level():
-    coarse = by_volume(a=(-1.5, 1.1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    final = {VOLUME["a"] * 1.1: (-2.0, 1, True)}
-    out = screen([A, B, C], SINGLES, coarse, final, n_survivors=2)
+    relaxed = by_volume(a=(-2.0, 1.1, True), b=(-1.9, 1, True), c=(-1.8, 1, True))
+    out = screen([A, B, C], SINGLES, relaxed, n_survivors=2)
     assert [(p.generator, round(p.structure.volume, 3)) for p in survivors(out)] == [
         ("a", round(VOLUME["a"] * 1.1, 3)),
         ("b", round(VOLUME["b"], 3)),
@@ -162,30 +167,35 @@ def test_survivors_are_the_lowest_and_start_the_next_level():
     ],
 )
 def test_spoilt_candidate_makes_room_for_the_next_and_leaves_nothing_to_it(spoilt, state, reason):
-    coarse = by_volume(a=(-1.5, 1, False), b=(-1.4, 1, False), c=(-1.3, 1, False))
-    out = screen([A, B, C], SINGLES, coarse, by_volume(a=spoilt, b=(-1.45, 1, True), c=(-1.0, 1, True)))
+    out = screen([A, B, C], SINGLES, by_volume(c=spoilt, b=(-1.45, 1, True), a=(-1.0, 1, True)), n_relaxed=2)
     assert (out["state"], out["generator"], out["energy_per_atom"]) == ("done", "b", -1.45)
-    assert out["trail"][0]["state"] == state
-    assert reason in out["trail"][0]["reason"]
+    assert out["trail"][2]["state"] == state
+    assert reason in out["trail"][2]["reason"]
+    assert out["trail"][0]["state"] == "done"
+
+
+def test_half_as_many_as_there_are_places_may_be_spoilt_at_least_one():
+    spoilt = by_volume(a=(-3.0, 2.5, True), b=(-3.0, 2.5, True), c=(-3.0, 2.5, True))
+    assert states(screen([A, B, C], SINGLES, spoilt, n_relaxed=1)) == ["outranked", "rejected", "rejected"]
+    assert states(screen([A, B, C], SINGLES, spoilt, n_relaxed=2)) == ["rejected"] * 3
 
 
 def test_composition_fails_with_the_reason_when_nothing_remains():
-    final = by_volume(a=(-3.0, 2.5, True))
-    out = screen([A], SINGLES, by_volume(a=(-1.5, 1, False)), final)
+    out = screen([A], SINGLES, by_volume(a=(-3.0, 2.5, True)))
     assert (out["state"], out["energy_per_atom"]) == ("rejected", None)
     assert "volume changed" in out["reason"]
 
 
 def test_every_candidate_failing_is_a_failure_without_energy():
     broken = dict.fromkeys(VOLUME.values(), RuntimeError("no weights"))
-    out = screen([A, B], broken, broken, broken)
+    out = screen([A, B], broken, broken)
     assert (out["state"], out["energy_per_atom"], out["reason"]) == ("failed", None, "RuntimeError: no weights")
 
 
 def test_structures_of_two_compositions_are_refused():
     other = ProbeStructure(Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]]), "given")
     with pytest.raises(ValueError, match=r"one composition, not of \['Li', 'LiCl'\]"):
-        screen([A, other], SINGLES, SINGLES, SINGLES)
+        screen([A, other], SINGLES, SINGLES)
 
 
 def test_hash_tells_structures_levels_and_settings_apart():
@@ -249,7 +259,7 @@ def test_a_relaxation_ends_the_same_whether_or_not_all_its_frames_are_kept():
     model = level("lennard-jones", fmax=0.01)
     salt = Structure(Lattice.cubic(4.4), ["Li", "Cl"], [[0.02, 0, 0], [0.5, 0.5, 0.5]])
     every, ends = (
-        maker._run_ase_safe(salt) for maker in (model.relax_maker(), ScreeningMaker.from_level(model).final_maker)
+        maker._run_ase_safe(salt) for maker in (model.relax_maker(), ScreeningMaker.from_level(model).relax_maker)
     )
     assert len(every.trajectory) > len(ends.trajectory) == 2
     assert ends.converged
