@@ -123,7 +123,7 @@ def _relaxed(structure: Structure, maker: ScreeningMaker) -> float | None:
     candidate = Candidate("prototype: known", structure, structure)  # as a prototype it gets several single points
     maker._single_point(candidate)
     if candidate.state == "running":
-        maker._finish(candidate)
+        maker._relax(candidate, lowest=np.inf)
     return candidate.energy_per_atom if candidate.state == "done" else None
 
 

@@ -134,12 +134,11 @@ class Screening:
 
 
 def volume_ratio(probes: list[ProbeStructure], row: dict[str, Any]) -> float | None:
-    """Volume that the finished structure started from, as a fraction of its relaxed one; nothing if none finished."""
-    finished = [p for p, trail in zip(probes, row["trail"], strict=True) if trail["state"] == "done"]
-    if not finished:
+    """Volume that the lowest structure started from, as a fraction of its relaxed one; nothing without an energy."""
+    if row["energy_per_atom"] is None:
         return None
-    relaxed = Structure.from_dict(row["structure"])
-    start = next((p for p in finished if len(p.structure) == len(relaxed)), finished[0]).structure
+    energies = [trail["energy_per_atom"] for trail in row["trail"]]
+    relaxed, start = Structure.from_dict(row["structure"]), probes[energies.index(row["energy_per_atom"])].structure
     return start.volume / len(start) / (relaxed.volume / len(relaxed))
 
 

@@ -115,12 +115,13 @@ def _candidates(probes: Sequence[ProbeStructure], maker: Any) -> list[dict[str, 
         except Exception as error:  # a candidate that the engine cannot relax is left out, and named
             print(probe.generator, error, flush=True)
             continue
+        frames = result.trajectory.frame_properties[:-1]  # the last is there twice
         found.append(
             {
                 "generator": probe.generator,
                 "atoms": n,
                 "single_point": single,
-                "energies": [float(frame["energy"]) / n for frame in result.trajectory.frame_properties],
+                "energies": [float(frame["energy"]) / n for frame in frames],
                 "expected": [gain / n for gain in Recording.expected],
                 "sound": bool(result.converged) and not why_rejected(candidate.start, result.final_mol_or_struct),
             }
@@ -142,18 +143,24 @@ def figures(rows: Sequence[dict[str, Any]], search: Search) -> tuple[float, ...]
             calls, whole = calls + spent, whole + sum(len(c["energies"]) + 1 for c in row["candidates"])
     far = np.array(above)
     within, beyond = float(np.mean(far < 5)), float(np.mean(far > 20))
+    if len(above) < len(rows):
+        print(f"  {len(rows) - len(above)} compositions without an energy are left out of the next line")
     return calls / whole, float(far.mean()), float(np.median(far)), within, beyond
 
 
 def in_turn(relaxations: Relaxations, n_relaxed: int, margin: float) -> tuple[float | None, int]:
     """One after another, hopeless ones given up: the energy, eV/atom, that this ends with, and its force calls."""
     ordered, share = _ordered(relaxations)
-    lowest, calls = np.inf, len(relaxations)
-    for each in ordered[: max(1, round(n_relaxed * share))]:
+    lowest, calls, counted = np.inf, len(relaxations), 0
+    for each in ordered:
+        if counted == max(1, round(n_relaxed * share)):
+            break
         energies = each["energies"]
+        counted += each["sound"]
         for k, expected in enumerate(each["expected"]):
             if is_hopeless(energies[: k + 1], expected, lowest + margin):
                 calls += k + 1
+                counted += not each["sound"]
                 break
         else:
             calls += len(energies)

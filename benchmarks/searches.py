@@ -55,7 +55,7 @@ class Swapping(ScreeningMaker):
 
     def _funnel(self, candidates: list[Candidate]) -> list[Candidate]:
         finished = super()._funnel(candidates)
-        return finished + self._swapped(finished[0]) if finished else finished
+        return finished + self._swapped(min(finished, key=lambda c: c.rank)) if finished else finished
 
     def _swapped(self, parent: Candidate) -> list[Candidate]:
         rng = np.random.default_rng(0)
@@ -74,7 +74,7 @@ WAYS: dict[str, tuple[type[ScreeningMaker], dict[str, Any], dict[str, Any]]] = {
     "quick": (ScreeningMaker, {}, {}),
     "thorough": (ScreeningMaker, THOROUGH.funnel, {"n_structures": THOROUGH.n_structures}),
     "five-relaxed": (ScreeningMaker, {"n_relaxed": 5}, {}),
-    "all-relaxed": (ScreeningMaker, {"n_relaxed": QUICK.n_structures}, {}),
+    "all-relaxed": (ScreeningMaker, {"n_relaxed": QUICK.n_structures, "full_cell": ATOMS[1]}, {}),
     "none-given-up": (ScreeningMaker, {"margin": 10.0}, {}),
     "more-structures": (ScreeningMaker, {}, {"n_structures": 40}),
     "displaced": (ScreeningMaker, {}, {"rattle": 0.2}),

@@ -164,7 +164,7 @@ def is_hopeless(energies: Sequence[float], expected: float, bar: float) -> bool:
     It may gain as much as in its last steps, and twice what BFGS expects besides.
 
     Args:
-        energies: After each step so far, eV/atom.
+        energies: At the start and after each step so far, eV/atom.
         expected: What BFGS's next step gains if its Hessian is right, eV/atom.
         bar: eV/atom.
     """

@@ -31,6 +31,9 @@ from dft.volume_steps import LARGE_STEP, VolumeSteps, single_points_of
 #: Raised whenever the way in which candidates get their places changes.
 PLACES = 6
 
+#: Relaxations that may run out of steps before a composition is left with what it has: each takes as long as ten others.
+UNCONVERGED = 2
+
 #: Steps between the frames that atomate2 keeps of a relaxation: more than it takes.
 BEYOND_ANY_STEP = 1_000_000
 
@@ -42,9 +45,9 @@ class ScreeningMaker(Maker):
     """Maker for the lowest energy at one composition: single points, then relaxations.
 
     All candidates get a single point and a step in volume from its pressure, and where that is large another of both.
-    The best of them, of each way of building, are then relaxed one after another to the force limit; from the second on
-    a relaxation is given up that will hardly end near the lowest so far. A candidate that fails a guard makes room for
-    the next.
+    The best of them, of each way of building, are then relaxed one after another to the force limit; once one has
+    been finished a relaxation is given up that will hardly end near the lowest so far. A candidate that fails a guard
+    makes room for the next.
 
     Attributes:
         name: Name of the job.
@@ -121,8 +124,8 @@ class ScreeningMaker(Maker):
         n = max(1, round(self.n_relaxed * share))
         finished: list[Candidate] = []
         counted = 0
-        for candidate in in_proportion(remaining)[: n + max(1, n // 2)]:
-            if counted == n:
+        for candidate in in_proportion(remaining):
+            if counted == n or [c.state for c in candidates].count("unconverged") == UNCONVERGED:
                 break
             self._relax(candidate, min((c.rank for c in finished), default=np.inf))
             finished += [candidate] if candidate.state == "done" else []
@@ -164,7 +167,7 @@ class ScreeningMaker(Maker):
             candidate.state = "done"
         elif candidate.rank > bar:
             candidate.state = "outranked"
-            candidate.reason = f"given up {MEV * (candidate.rank - lowest):.0f} meV/atom above the lowest"
+            candidate.reason = f"not finished, {MEV * (candidate.rank - lowest):.0f} meV/atom above the lowest"
         else:
             candidate.state = "unconverged"
             candidate.reason = f"force limit, cell included, not reached; {candidate.max_force:.2f} eV/Å on an atom"
@@ -187,7 +190,7 @@ class ScreeningMaker(Maker):
     def _survivors(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
         sound = [c for c in candidates if c.state in ("done", "outranked") and c.stage == "relaxation"]
         distinct: list[Candidate] = []
-        for candidate in sorted(sound, key=lambda c: (c.state != "done", c.rank)):
+        for candidate in sorted(sound, key=lambda c: c.rank):
             if len(distinct) < self.n_survivors and not is_among(candidate, distinct):
                 distinct.append(candidate)
         return [

@@ -49,7 +49,7 @@ class Search(NamedTuple):
 #: By the name that `probes.search` has.
 SEARCHES = {"quick": Search(20, 10, 0.03), "thorough": Search(50, 25, 0.05)}
 
-#: The same at a further level, of the few nearly relaxed structures that are handed on, `ladder.structures` of them.
+#: The same at a further level, of the few structures that are handed on, `ladder.structures` of them.
 FURTHER = {"quick": Search(3, 3, 0.03), "thorough": Search(3, 3, 0.05)}
 
 #: The second search for a competing phase, by the name of the first.

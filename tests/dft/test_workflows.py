@@ -13,7 +13,7 @@ from pymatgen.core import Composition, Lattice, Structure
 from dft.candidates import Candidate, for_their_kinds, in_proportion, largest_built
 from dft.levels import level
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
-from dft.workflows import ScreeningMaker, structure_hash, survivors
+from dft.workflows import ScreeningMaker, _with_bar, structure_hash, survivors
 
 FEW = ProbeSettings(n_structures=3, restarts=4, supercells=1, stackings=("AB",))
 
@@ -85,7 +85,7 @@ def test_a_relaxation_that_was_given_up_is_outranked_and_takes_a_place():
     given_up = by_volume(c=(-2.0, 1, True), b=(-1.9, 1, False), a=(-3.0, 1, True))
     out = screen([A, B, C], SINGLES, given_up, n_relaxed=2, margin=0.05)
     assert states(out) == ["outranked", "outranked", "done"]
-    assert out["trail"][1]["reason"] == "given up 100 meV/atom above the lowest"
+    assert out["trail"][1]["reason"] == "not finished, 100 meV/atom above the lowest"
     assert [probe.generator for probe in survivors(out)] == ["c", "b"]
 
 
@@ -174,10 +174,33 @@ def test_spoilt_candidate_makes_room_for_the_next_and_leaves_nothing_to_it(spoil
     assert out["trail"][0]["state"] == "done"
 
 
-def test_half_as_many_as_there_are_places_may_be_spoilt_at_least_one():
-    spoilt = by_volume(a=(-3.0, 2.5, True), b=(-3.0, 2.5, True), c=(-3.0, 2.5, True))
-    assert states(screen([A, B, C], SINGLES, spoilt, n_relaxed=1)) == ["outranked", "rejected", "rejected"]
-    assert states(screen([A, B, C], SINGLES, spoilt, n_relaxed=2)) == ["rejected"] * 3
+SPOILT = {"out of its volume": (-3.0, 2.5, True), "out of steps": (-3.0, 1.0, False)}
+
+
+@pytest.mark.parametrize(("spoilt", "tried"), [("out of its volume", 7), ("out of steps", 2)])
+def test_as_many_make_room_as_there_are_but_two_run_out_of_steps_at_most(spoilt, tried):
+    probes = [salt(5.0 + 0.05 * k, str(k)) for k in range(7)]
+    singles = {probe.structure.volume: (-1.0, 1, True) for probe in probes}
+    out = screen(probes, singles, dict.fromkeys(singles, SPOILT[spoilt]), n_relaxed=2)
+    assert [row["stage"] for row in out["trail"]].count("relaxation") == tried
+    assert out["energy_per_atom"] is None
+
+
+def test_what_is_handed_on_are_the_lowest_finished_or_not():
+    relaxed = by_volume(c=(-1.5, 1, True), b=(-2.0, 1, True), a=(-1.9, 1, False))
+    out = screen([A, B, C], SINGLES, relaxed, n_survivors=2)
+    assert states(out) == ["outranked", "done", "done"]
+    assert [probe.generator for probe in survivors(out)] == ["b", "a"]
+
+
+def test_a_relaxation_is_given_up_through_atomate2():
+    model = level("lennard-jones", fmax=1e-6)
+    shaken = Structure(Lattice.cubic(9.6), ["Li", "Cl"] * 4, np.random.default_rng(0).random((8, 3)))
+    maker = ScreeningMaker.from_level(model).relax_maker
+    whole, short = maker._run_ase_safe(shaken), _with_bar(maker, -1e3)._run_ase_safe(shaken)
+    assert not short.converged
+    ends = [result.trajectory.frame_properties[-1]["energy"] for result in (whole, short)]
+    assert ends[0] < ends[1]
 
 
 def test_composition_fails_with_the_reason_when_nothing_remains():
