@@ -74,7 +74,7 @@ def lithium_metastannate() -> Structure:
 def lithium_hexachlorostannate() -> Structure:
     """Li2SnCl6 as slabs of edge-sharing octahedra, C2/m, the tin ordered in a honeycomb of lithium (AlCl3's layers)."""
     cell = Lattice.monoclinic(6.2, 10.74, 6.1, 108.5)
-    sites = [[0, 0, 0], [0, 0.333, 0], [0.22, 0, 0.235], [0.25, 0.32, 0.23]]
+    sites = [[0, 0, 0], [0, 0.333, 0], [0.72, 0, 0.235], [0.75, 0.32, 0.23]]
     return Structure.from_spacegroup("C2/m", cell, ["Sn", "Li", "Cl", "Cl"], sites)
 
 

@@ -42,7 +42,7 @@ def known(formula: str) -> tuple[float, Structure]:
 
 
 def operations(structure: Structure) -> int:
-    """How many symmetry operations a structure has: none may be lost, Li2SnCl6 gains some (C2/m to P-31m)."""
+    """How many symmetry operations a structure has: none may be lost."""
     return len(SpacegroupAnalyzer(structure, symprec=0.1).get_symmetry_operations())
 
 
