@@ -31,7 +31,7 @@ from dft.volume_steps import LARGE_STEP, VolumeSteps, single_points_of
 #: Raised whenever the way in which candidates get their places changes.
 PLACES = 6
 
-#: Relaxations that may run out of steps before a composition is left with what it has: each is as long as ten others.
+#: Relaxations that may run out of steps before a composition is left with what it has: each has taken all there are.
 UNCONVERGED = 2
 
 #: Steps between the frames that atomate2 keeps of a relaxation: more than it takes.

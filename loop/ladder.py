@@ -49,8 +49,8 @@ class Search(NamedTuple):
 #: By the name that `probes.search` has.
 SEARCHES = {"quick": Search(20, 10, 0.03), "thorough": Search(50, 25, 0.05)}
 
-#: The same at a further level, of the few structures that are handed on, `ladder.structures` of them.
-FURTHER = {"quick": Search(3, 3, 0.03), "thorough": Search(3, 3, 0.05)}
+#: The same at a further level, of the three structures at most that are handed on; of cells above 16 atoms fewer.
+FURTHER = {name: search._replace(n_structures=3, n_relaxed=3) for name, search in SEARCHES.items()}
 
 #: The second search for a competing phase, by the name of the first.
 HARDER = {"quick": Search(50, 25, 0.05), "thorough": Search(100, 50, 0.08)}
