@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from dft.competing import parse_formula
+from dft.compositions import require_neutral
 from loop.campaign import Campaign
 from loop.errors import UserError
 from loop.executors import open_executor
@@ -85,7 +87,20 @@ def read_compositions(path: Path, phase_field: PhaseField) -> list[str]:
             raise UserError(f"{path}, row {row}: {formula} holds {sorted(outside)}, which {phase_field} does not")
     if not formulas:
         raise UserError(f"{path} holds no compositions")
+    _require_one_neutral(path, formulas)
     first: dict[str, str] = {}
     for formula in formulas:
         first.setdefault(parse_formula(formula).reduced_formula, formula)
     return list(first.values())
+
+
+def _require_one_neutral(path: Path, formulas: Sequence[str]) -> None:
+    """Refuse a table of nothing but compositions that cannot be neutral; among others such a one is set aside later."""
+    reasons = []
+    for formula in formulas:
+        try:
+            require_neutral(parse_formula(formula))
+        except ValueError as error:
+            reasons.append(str(error))
+    if len(reasons) == len(formulas):
+        raise UserError(f"{path}: nothing to probe: {reasons[0]}")

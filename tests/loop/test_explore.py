@@ -21,6 +21,7 @@ def test_compositions_are_read_once_each(tmp_path):
         ("composition\nLi3SnS3Cl\nLi3.3SnS3.3Cl0.7\n", r"row 3: 'Li3.3SnS3.3Cl0.7' is no formula of whole atoms"),
         ("composition\nwater\n", "row 2: 'water' is no formula"),
         ("composition\n", "holds no compositions"),
+        ("composition\nLi2SnS9\nLi9SnSCl\n", "nothing to probe: Li2SnS9 cannot be charge-neutral"),
     ],
 )
 def test_a_mistake_is_named_with_its_row(tmp_path, text, sentence):
@@ -28,6 +29,12 @@ def test_a_mistake_is_named_with_its_row(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(UserError, match=sentence):
         read_compositions(path, FIELD)
+
+
+def test_one_that_cannot_be_neutral_does_not_keep_the_others_back(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text("composition\nLi2SnS9\nLi3SnS3Cl\n")
+    assert read_compositions(path, FIELD) == ["Li2SnS9", "Li3SnS3Cl"]
 
 
 @pytest.mark.parametrize("text", ["Li-Sn", "S-Cl", "As-As-Cd-Cl"])
