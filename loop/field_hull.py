@@ -133,6 +133,7 @@ def _competing_table(records: Sequence[CalculationRecord], above: dict[str, floa
             "energy_per_atom": record.energy_per_atom,
             "e_above_hull": above.get(record.hash),
             "level": record.level,
+            "n_structures": record.n_structures,
             "generator": record.generator,
             "choice": record.choice,
             "structure": record.structure,
@@ -140,5 +141,5 @@ def _competing_table(records: Sequence[CalculationRecord], above: dict[str, floa
         }
         for record in records
     ]
-    columns = ["formula", "state", "reason", "energy_per_atom", "e_above_hull", "level", "generator", "choice"]
-    return pd.DataFrame(rows, columns=[*columns, "structure", "hash"])
+    columns = ["formula", "state", "reason", "energy_per_atom", "e_above_hull", "level", "n_structures", "generator"]
+    return pd.DataFrame(rows, columns=[*columns, "choice", "structure", "hash"])

@@ -85,7 +85,7 @@ class FieldRecord:
             atoms), choice (why this composition), n_atoms, n_structures, generator, structure (pymatgen dictionary),
             max_force, cpu_s, hash, output.
         competing: One row per competing phase: formula, state, reason, level, energy_per_atom, e_above_hull (eV/atom,
-            among the competing phases), generator, choice (as in `CalculationRecord`), structure, hash.
+            among the competing phases), n_structures, generator, choice (as in `CalculationRecord`), structure, hash.
         level_name: The level's short name, such as ``cp2k``.
         section: End members between which the hull was built; empty for the whole field, elements included.
         lower: The same field at the levels below, the screening level first; each has its own hull and no verdict.

@@ -88,3 +88,9 @@ def test_tables_and_further_levels_say_what_a_formula_resembles(campaign):
     told = dict(zip(competing["formula"], competing["choice"], strict=True))
     assert told["LiBrCl"] == GUESSED.origin
     assert told["LiCl"] == ""
+
+
+def test_structures_tried_for_the_competing_phases_are_counted(campaign):
+    hull = hull_at(campaign, plain.FIELD, plain.LOW)
+    tried = dict(zip(hull.competing["formula"], hull.competing["n_structures"], strict=True))
+    assert (tried["LiCl"], tried["LiBrCl"], tried["Na2BrCl"]) == (1, 1, 0)
