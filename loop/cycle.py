@@ -30,6 +30,9 @@ from vae.knowledge import exclude
 if TYPE_CHECKING:
     from vae.ranking import Ranker
 
+#: Cycles in a row whose ranker starts from the last one's weights: after six the ranking has drifted (docs/ranker.md).
+WARM_STARTS = 3
+
 
 @dataclass
 class Cycle:
@@ -96,7 +99,8 @@ class Cycle:
             if last is not None and last.trained_on == KnownFields(tuple(training), "", "").hash:
                 ranker = last
             else:
-                ranker = make_ranker(settings.ranker.name, seed=settings.seed).fit(training, start=last)
+                start = last if (self.number - 1) % (WARM_STARTS + 1) else None
+                ranker = make_ranker(settings.ranker.name, seed=settings.seed).fit(training, start=start)
         with self.campaign.timed(self.number, "ranking"):
             ranking = apply_priors(rank(ranker, candidates, training), [prior.prior() for prior in settings.priors])
             ranking.table["verdict_log_odds"] = self._log_odds(ranker, ranking.table["phase_field"])
@@ -203,7 +207,9 @@ def run_campaign(
     Returns:
         How many cycles were made now.
     """
-    screening = checked_ladder(campaign, campaign.settings.candidates.elements)[0]
+    limits = campaign.settings.limits.limits()
+    allowed = [e for e in campaign.settings.candidates.elements if not limits.reason_against(e)]
+    screening = checked_ladder(campaign, allowed)[0]
     first = campaign.completed_cycles() + 1
     with open_executor(campaign, show, cycles, detach) as executor:
         executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
