@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.data import chemical_symbols
 
 
 class Meter(Calculator):
@@ -148,11 +151,51 @@ def sevennet(model: str = "7net-l3i5") -> Meter:
 
 
 @cache
-def mace(checkpoint: str) -> Meter:
-    """A MACE model from a file that the user names (Batatia et al., NeurIPS 35, 11423 (2022))."""
-    from mace.calculators import MACECalculator
+def mace(checkpoint: str, head: str = "") -> Meter:
+    """A MACE model from a file that the user names (Batatia et al., NeurIPS 35, 11423 (2022)).
 
-    return Meter(MACECalculator(model_paths=checkpoint, device="cpu", default_dtype="float64"))
+    Raises:
+        ValueError: If the file holds no model that MACE can load, or it has several heads and `head` is none of them.
+    """
+    with _unpickling_afterwards_as_before(), contextlib.redirect_stdout(io.StringIO()):
+        from mace.calculators import MACECalculator
+
+        chosen = {"head": head} if head else {}
+        try:
+            calculator = MACECalculator(Path(checkpoint), device="cpu", default_dtype="float64", **chosen)
+        except Exception as error:  # whatever unpickling something else leads to
+            raise ValueError(
+                f"checkpoint {checkpoint!r} of level_of_theory 'mace' cannot be used: {type(error).__name__}: {error}"
+            ) from error
+    if head and calculator.head != head:  # MACE takes another one in its place
+        raise ValueError(
+            f"checkpoint {checkpoint!r} of level_of_theory 'mace' has no head {head!r}, choose from "
+            f"{list(calculator.available_heads)}"
+        )
+    return Meter(calculator)
+
+
+def elements_of_mace(checkpoint: str, head: str = "") -> list[str]:
+    """Symbols of the elements that a MACE model knows.
+
+    Raises:
+        ValueError: As `mace`.
+    """
+    inner: Any = mace(checkpoint, head).inner
+    return [chemical_symbols[number] for number in inner.z_table.zs]
+
+
+@contextlib.contextmanager
+def _unpickling_afterwards_as_before() -> Iterator[None]:
+    """Whether `torch.load` unpickles anything is as it was, once this is over: importing MACE lets it."""
+    name = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
 
 
 @cache

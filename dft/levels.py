@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +28,8 @@ class LevelOfTheory:
         error_source: What the band was measured on.
         calculator: Function in `dft.engines` that returns the calculator.
         calculator_kwargs: Its arguments.
+        unlearned: Elements that no structure held which the checkpoint has learned from; of those of a checkpoint that
+            the user names only the file can tell.
         fmax: Force limit of a relaxation, cell included, eV/Å.
         max_steps: Most relaxation steps.
     """
@@ -39,6 +41,7 @@ class LevelOfTheory:
     error_source: str
     calculator: str
     calculator_kwargs: dict[str, Any] = field(default_factory=dict)
+    unlearned: tuple[str, ...] = ()
     fmax: float = 0.05
     max_steps: int = 300
 
@@ -64,6 +67,24 @@ class LevelOfTheory:
         maker.relax_kwargs["cell_filter"] = CellFilter
         return maker
 
+    def require(self, elements: Collection[str]) -> None:
+        """Refuse elements that the checkpoint has not learned: of some it would give an energy all the same.
+
+        Raises:
+            ValueError: Naming them, or if a checkpoint that the user names cannot be used.
+        """
+        unlearned: Collection[str] = self.unlearned
+        if self.name == "mace" and elements:
+            from dft.engines import elements_of_mace
+
+            learned = elements_of_mace(**self.calculator_kwargs)
+            unlearned = set(elements) - set(learned)
+        if lacking := [symbol for symbol in dict.fromkeys(elements) if symbol in unlearned]:
+            raise ValueError(
+                f"level_of_theory {self.name!r} ({self.model}) has not learned {', '.join(lacking)}: "
+                "leave them out or choose another level"
+            )
+
     def _common(self) -> dict[str, Any]:
         return {
             "force_field_name": {"@module": "dft.engines", "@callable": self.calculator},
@@ -71,6 +92,10 @@ class LevelOfTheory:
             "relax_kwargs": {"fmax": self.fmax, "final_atoms_object_file": None},
         }
 
+
+#: Not among the 89 elements of the Materials Project's trajectories, from which CHGNet and SevenNet-l3i5 have learned
+#: (Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi 10.1038/s42256-023-00716-3).
+_NOT_IN_MPTRJ = ("Po", "At", "Rn", "Fr", "Ra", "Am", "Cm", "Bk", "Cf", "Es", "Fm", "Md", "No", "Lr")
 
 _PUBLISHED = "against published DFT (doi 10.1038/s41467-021-25343-7), Li-Sn-S-Cl"
 
@@ -84,6 +109,7 @@ def _chgnet(model_name: str = "0.3.0") -> LevelOfTheory:
         error_source=f"MAE of energies above the hull at 165 compositions {_PUBLISHED}",
         calculator="chgnet",
         calculator_kwargs={"model_name": model_name},
+        unlearned=_NOT_IN_MPTRJ,
     )
 
 
@@ -97,10 +123,11 @@ def _sevennet() -> LevelOfTheory:
         error_source=f"MAE of energies above the hull at 165 compositions, relaxed from CHGNet's minima, {_PUBLISHED}",
         calculator="sevennet",
         calculator_kwargs={"model": "7net-l3i5"},
+        unlearned=_NOT_IN_MPTRJ,
     )
 
 
-def _mace(checkpoint: str = "") -> LevelOfTheory:
+def _mace(checkpoint: str = "", head: str = "") -> LevelOfTheory:
     _require("mace-torch", "mace", "mace")
     path = Path(checkpoint).expanduser()
     if not checkpoint:
@@ -111,12 +138,12 @@ def _mace(checkpoint: str = "") -> LevelOfTheory:
         raise ValueError(f"checkpoint {checkpoint!r} of level_of_theory 'mace' is no PyTorch model: give a MACE model")
     return LevelOfTheory(
         name="mace",
-        model=f"mace-{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}",
+        model=f"mace-{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}{f'-{head}' if head else ''}",
         package="mace-torch",
         error_band=0.040,
         error_source="taken to be CHGNet's; not measured for the checkpoint",
         calculator="mace",
-        calculator_kwargs={"checkpoint": str(path.resolve())},
+        calculator_kwargs={"checkpoint": str(path.resolve()), **({"head": head} if head else {})},
     )
 
 
@@ -142,7 +169,10 @@ def _lennard_jones() -> LevelOfTheory:
 _LEVELS: dict[str, Callable[..., LevelOfTheory]] = {
     "chgnet": _chgnet,
     "chgnet-r2scan": lambda: replace(
-        _chgnet("r2scan"), name="chgnet-r2scan", error_source="taken to be that of chgnet-0.3.0; not measured"
+        _chgnet("r2scan"),
+        name="chgnet-r2scan",
+        error_source="taken to be that of chgnet-0.3.0; not measured",
+        unlearned=("Yb", *_NOT_IN_MPTRJ),  # nor has its reference energy of ytterbium been fitted
     ),
     "lennard-jones": _lennard_jones,
     "mace": _mace,
@@ -168,8 +198,8 @@ def level(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfTheory | 
     Args:
         name: See the error for the choice.
         checkpoint: Model file, for the levels that take one.
-        **overrides: For a force field `fmax` (eV/Å) and `max_steps`; for CP2K and VASP the fields of `Cp2kSettings` and
-            `VaspSettings`. The identity changes with what decides an energy.
+        **overrides: For a force field `fmax` (eV/Å) and `max_steps`, for MACE also `head`; for CP2K and VASP the fields
+            of `Cp2kSettings` and `VaspSettings`. The identity changes with what decides an energy.
 
     Raises:
         ValueError: If the level or an override is unknown, or its engine or checkpoint is missing.
@@ -199,9 +229,14 @@ def check_overrides(name: str, overrides: dict[str, Any]) -> None:
 
         engine_settings(name, overrides)
         return
+    choices = [*_OVERRIDES, *(["head"] if name == "mace" else [])]
     for key, value in overrides.items():
-        if key not in _OVERRIDES:
-            raise ValueError(f"setting {key!r} of level_of_theory {name!r} is unknown, choose from {_OVERRIDES}")
+        if key not in choices:
+            raise ValueError(f"setting {key!r} of level_of_theory {name!r} is unknown, choose from {choices}")
+        if key == "head":
+            if not (isinstance(value, str) and value):
+                raise ValueError(f"setting 'head' of level_of_theory 'mace' is {value!r}, and must be a name")
+            continue
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise ValueError(f"setting {key!r} of level_of_theory {name!r} is {value!r}, and must be a positive number")
 
@@ -216,7 +251,8 @@ def force_field(name: str, checkpoint: str = "", **overrides: Any) -> LevelOfThe
     if name not in FORCE_FIELDS:
         raise ValueError(f"level_of_theory {name!r} is no force field: choose from {sorted(FORCE_FIELDS)}")
     check_overrides(name, overrides)
-    return replace(_LEVELS[name](**({"checkpoint": checkpoint} if name == "mace" else {})), **overrides)
+    chosen = {"checkpoint": checkpoint, "head": overrides.pop("head", "")} if name == "mace" else {}
+    return replace(_LEVELS[name](**chosen), **overrides)
 
 
 def _require(package: str, extra: str, name: str) -> None:

@@ -108,7 +108,8 @@ def ladder(campaign: Campaign, elements: Collection[str] = ()) -> list[Rung]:
 
     Args:
         campaign: Its settings say which.
-        elements: Those that calculations will hold: their basis sets and POTCARs must be there.
+        elements: Those that calculations will hold: a force field must have learned them, their basis sets and POTCARs
+            must be there.
 
     Raises:
         UserError: If there is no such level, or its engine or data are missing.
@@ -130,6 +131,7 @@ def _rung(campaign: Campaign, number: int, name: str, checkpoint: str, elements:
     found = level(name, checkpoint, **overrides)
     section = settings.ladder.section if number else ()
     if isinstance(found, LevelOfTheory):
+        found.require(elements)
         first = settings.probes.search
         maker, harder = (
             ScreeningMaker.from_level(found, **search.funnel)

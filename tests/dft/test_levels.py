@@ -82,3 +82,18 @@ def test_makers_survive_being_written_to_json():
     assert again.relax_maker.relax_kwargs == maker.relax_maker.relax_kwargs
     assert again.relax_maker.optimizer_kwargs == maker.relax_maker.optimizer_kwargs
     assert again.funnel == maker.funnel
+
+
+@pytest.mark.parametrize(("name", "elements"), [("chgnet", "Ra, Po"), ("chgnet-r2scan", "Yb, Ra, Po")])
+def test_elements_that_a_force_field_has_not_learned_are_refused(name, elements):
+    with pytest.raises(ValueError, match=rf"level_of_theory '{name}' \(chgnet-.*\) has not learned {elements}: leave"):
+        level(name).require(["Li", "Yb", "Ra", "Sn", "Po", "S"])
+    level(name).require(["Li", "Sn", "Pu", "S", "Cl"])
+
+
+def test_a_head_is_a_setting_of_mace_alone():
+    check_overrides("mace", {"head": "omat_pbe", "fmax": 0.1})
+    with pytest.raises(ValueError, match="setting 'head' of level_of_theory 'mace' is 3, and must be a name"):
+        check_overrides("mace", {"head": 3})
+    with pytest.raises(ValueError, match="setting 'head' of level_of_theory 'chgnet' is unknown"):
+        check_overrides("chgnet", {"head": "omat_pbe"})

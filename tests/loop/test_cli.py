@@ -74,6 +74,11 @@ def test_an_unknown_level_of_theory_is_named(tmp_path):
     refused(loop("run", "--dir", tmp_path), "'PBEsol' is unknown, choose from")
 
 
+def test_elements_that_the_level_has_not_learned_end_a_run_before_it_begins(tmp_path):
+    (tmp_path / "c.yaml").write_text("candidates: {cations: [Ra, Sn], anions: [S, Cl]}\n")
+    refused(loop("run", "--config", "c.yaml", cwd=tmp_path), "level_of_theory 'chgnet'", "has not learned Ra")
+
+
 def test_no_candidates_left(tmp_path):
     (tmp_path / "campaign.yaml").write_text("candidates: {required: [Li, Y], anions: [Cl, O]}\nknown: {source: k.csv}")
     (tmp_path / "k.csv").write_text("phase_field\nLi-Y-O-Cl\nLi-Al-O-Cl\n")
