@@ -3,13 +3,15 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-pytest.importorskip("sevenn")
+pytest.importorskip("sevenn", reason="extra `sevennet` is not installed")
 
 from e3nn.o3 import TensorProduct
 from sevenn.calculator import SevenNetCalculator
 
 from dft.engines import sevennet
 from dft.equivariant_convolution import Messages, groups
+
+pytestmark = pytest.mark.extras
 
 #: Two paths from vectors (to scalars and to vectors), one from scalars, as in SevenNet's layers.
 PATHS = [(1, 1, 0, "uvu", True), (0, 1, 1, "uvu", True), (1, 0, 2, "uvu", True)]

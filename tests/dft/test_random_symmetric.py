@@ -15,6 +15,7 @@ def test_missing_package_is_named_with_the_way_out(monkeypatch):
         build_probes(Composition("LiCl"), FEW, 0)
 
 
+@pytest.mark.extras
 def test_random_crystals_hold_exactly_their_composition_and_are_reproducible():
     pytest.importorskip("pyxtal", reason="extra `random` is not installed")
     built = build_probes(Composition("Li3SnS3Cl"), FEW, 0)
