@@ -150,50 +150,66 @@ def sevennet(model: str = "7net-l3i5") -> Meter:
     return Meter(calculator)
 
 
-@cache
 def mace(checkpoint: str, head: str = "") -> Meter:
     """A MACE model from a file that the user names (Batatia et al., NeurIPS 35, 11423 (2022)).
 
     Raises:
         ValueError: If the file holds no model that MACE can load, or it has several heads and `head` is none of them.
     """
-    with _unpickling_afterwards_as_before(), contextlib.redirect_stdout(io.StringIO()):
-        from mace.calculators import MACECalculator
+    return _mace(checkpoint, head)  # atomate2 gives names to its arguments, which would be another place in the cache
 
-        chosen = {"head": head} if head else {}
+
+@cache
+def _mace(checkpoint: str, head: str) -> Meter:
+    of_level = f"checkpoint {checkpoint!r} of level_of_theory 'mace'"
+    setting = "level_settings: {mace: {head: NAME}}"
+    with _torch_unpickles(), contextlib.redirect_stdout(io.StringIO()):
         try:
+            from mace.calculators import MACECalculator
+
+            chosen = {"head": head} if head else {}
             calculator = MACECalculator(Path(checkpoint), device="cpu", default_dtype="float64", **chosen)
         except Exception as error:  # whatever unpickling something else leads to
-            raise ValueError(
-                f"checkpoint {checkpoint!r} of level_of_theory 'mace' cannot be used: {type(error).__name__}: {error}"
-            ) from error
+            told = str(error).strip().splitlines() or [""]
+            heads = told[0].partition("Available heads are: ")[2]
+            if heads:
+                raise ValueError(f"{of_level} has the heads {heads}: choose one with {setting}") from error
+            raise ValueError(f"{of_level} cannot be used: {type(error).__name__}: {told[0]}") from error
     if head and calculator.head != head:  # MACE takes another one in its place
-        raise ValueError(
-            f"checkpoint {checkpoint!r} of level_of_theory 'mace' has no head {head!r}, choose from "
-            f"{list(calculator.available_heads)}"
-        )
+        heads = str(list(calculator.available_heads))
+        raise ValueError(f"{of_level} has no head {head!r}, but {heads}: choose one with {setting}")
     return Meter(calculator)
 
 
 def elements_of_mace(checkpoint: str, head: str = "") -> list[str]:
-    """Symbols of the elements that a MACE model knows.
+    """Symbols of the elements that a MACE model has learned under its head.
+
+    A file has a table of elements for all its heads; those that a head has not learned have no reference energy there.
 
     Raises:
         ValueError: As `mace`.
     """
-    inner: Any = mace(checkpoint, head).inner
-    return [chemical_symbols[number] for number in inner.z_table.zs]
+    calculator: Any = mace(checkpoint, head).inner
+    symbols = [chemical_symbols[number] for number in calculator.z_table.zs]
+    energies = calculator.models[0].atomic_energies_fn.atomic_energies.detach().reshape(-1, len(symbols))
+    row = list(calculator.available_heads).index(calculator.head) if len(energies) > 1 else 0
+    known = [symbol for symbol, energy in zip(symbols, energies[row].tolist(), strict=True) if energy]
+    return known or symbols  # a model may do without reference energies
 
 
 @contextlib.contextmanager
-def _unpickling_afterwards_as_before() -> Iterator[None]:
-    """Whether `torch.load` unpickles anything is as it was, once this is over: importing MACE lets it."""
+def _torch_unpickles() -> Iterator[None]:
+    """While this lasts, `torch.load` unpickles whatever a file holds: MACE's models, and constants of e3nn, need it.
+
+    Importing MACE lets it do so for the life of the process; afterwards it is as it was.
+    """
     name = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
+    os.environ[name] = "1"
     try:
         yield
     finally:
-        os.environ.pop(name, None)
+        os.environ.pop(name)
         if before is not None:
             os.environ[name] = before
 

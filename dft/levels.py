@@ -28,8 +28,8 @@ class LevelOfTheory:
         error_source: What the band was measured on.
         calculator: Function in `dft.engines` that returns the calculator.
         calculator_kwargs: Its arguments.
-        unlearned: Elements that no structure held which the checkpoint has learned from; of those of a checkpoint that
-            the user names only the file can tell.
+        learned: Elements of the structures that the checkpoint has learned from; empty for any. Those of a checkpoint
+            that the user names are in its file.
         fmax: Force limit of a relaxation, cell included, eV/Å.
         max_steps: Most relaxation steps.
     """
@@ -41,7 +41,7 @@ class LevelOfTheory:
     error_source: str
     calculator: str
     calculator_kwargs: dict[str, Any] = field(default_factory=dict)
-    unlearned: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
     fmax: float = 0.05
     max_steps: int = 300
 
@@ -73,13 +73,12 @@ class LevelOfTheory:
         Raises:
             ValueError: Naming them, or if a checkpoint that the user names cannot be used.
         """
-        unlearned: Collection[str] = self.unlearned
+        learned: Collection[str] = self.learned
         if self.name == "mace" and elements:
             from dft.engines import elements_of_mace
 
             learned = elements_of_mace(**self.calculator_kwargs)
-            unlearned = set(elements) - set(learned)
-        if lacking := [symbol for symbol in dict.fromkeys(elements) if symbol in unlearned]:
+        if learned and (lacking := [symbol for symbol in dict.fromkeys(elements) if symbol not in learned]):
             raise ValueError(
                 f"level_of_theory {self.name!r} ({self.model}) has not learned {', '.join(lacking)}: "
                 "leave them out or choose another level"
@@ -93,9 +92,15 @@ class LevelOfTheory:
         }
 
 
-#: Not among the 89 elements of the Materials Project's trajectories, from which CHGNet and SevenNet-l3i5 have learned
-#: (Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi 10.1038/s42256-023-00716-3).
-_NOT_IN_MPTRJ = ("Po", "At", "Rn", "Fr", "Ra", "Am", "Cm", "Bk", "Cf", "Es", "Fm", "Md", "No", "Lr")
+def _elements_of_mptrj() -> tuple[str, ...]:
+    """The 89 elements of the Materials Project's trajectories, from which CHGNet and SevenNet-l3i5 have learned.
+
+    Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi 10.1038/s42256-023-00716-3.
+    """
+    from ase.data import chemical_symbols
+
+    return tuple(e for e in chemical_symbols[1:95] if e not in ("Po", "At", "Rn", "Fr", "Ra"))
+
 
 _PUBLISHED = "against published DFT (doi 10.1038/s41467-021-25343-7), Li-Sn-S-Cl"
 
@@ -109,7 +114,7 @@ def _chgnet(model_name: str = "0.3.0") -> LevelOfTheory:
         error_source=f"MAE of energies above the hull at 165 compositions {_PUBLISHED}",
         calculator="chgnet",
         calculator_kwargs={"model_name": model_name},
-        unlearned=_NOT_IN_MPTRJ,
+        learned=_elements_of_mptrj(),
     )
 
 
@@ -123,7 +128,7 @@ def _sevennet() -> LevelOfTheory:
         error_source=f"MAE of energies above the hull at 165 compositions, relaxed from CHGNet's minima, {_PUBLISHED}",
         calculator="sevennet",
         calculator_kwargs={"model": "7net-l3i5"},
-        unlearned=_NOT_IN_MPTRJ,
+        learned=_elements_of_mptrj(),
     )
 
 
@@ -172,7 +177,9 @@ _LEVELS: dict[str, Callable[..., LevelOfTheory]] = {
         _chgnet("r2scan"),
         name="chgnet-r2scan",
         error_source="taken to be that of chgnet-0.3.0; not measured",
-        unlearned=("Yb", *_NOT_IN_MPTRJ),  # nor has its reference energy of ytterbium been fitted
+        learned=tuple(
+            e for e in _elements_of_mptrj() if e != "Yb"
+        ),  # its reference energy of ytterbium has not been fitted
     ),
     "lennard-jones": _lennard_jones,
     "mace": _mace,

@@ -13,6 +13,7 @@ from dft.execute import Executor
 from dft.tasks import nothing_more
 from loop.acquisition import choose_fields, verdict_log_odds
 from loop.campaign import Campaign
+from loop.config import Settings
 from loop.database import to_json
 from loop.errors import UserError, Waiting
 from loop.executors import open_executor
@@ -29,9 +30,6 @@ from vae.knowledge import exclude
 
 if TYPE_CHECKING:
     from vae.ranking import Ranker
-
-#: Cycles in a row whose ranker starts from the last one's weights: after six the ranking has drifted (docs/ranker.md).
-WARM_STARTS = 3
 
 
 @dataclass
@@ -90,6 +88,7 @@ class Cycle:
             return
         from vae.knowledge import apply_priors
         from vae.ranking import make_ranker, rank
+        from vae.training import WARM_STARTS
 
         settings = self.campaign.settings
         training, candidates = self._training(), self._candidates()
@@ -99,7 +98,7 @@ class Cycle:
             if last is not None and last.trained_on == KnownFields(tuple(training), "", "").hash:
                 ranker = last
             else:
-                start = last if (self.number - 1) % (WARM_STARTS + 1) else None
+                start = last if last is not None and last.warm_starts < WARM_STARTS else None
                 ranker = make_ranker(settings.ranker.name, seed=settings.seed).fit(training, start=start)
         with self.campaign.timed(self.number, "ranking"):
             ranking = apply_priors(rank(ranker, candidates, training), [prior.prior() for prior in settings.priors])
@@ -207,10 +206,8 @@ def run_campaign(
     Returns:
         How many cycles were made now.
     """
-    limits = campaign.settings.limits.limits()
-    allowed = [e for e in campaign.settings.candidates.elements if not limits.reason_against(e)]
-    screening = checked_ladder(campaign, allowed)[0]
     first = campaign.completed_cycles() + 1
+    screening = checked_ladder(campaign, _elements(campaign.settings) if first <= cycles else ())[0]
     with open_executor(campaign, show, cycles, detach) as executor:
         executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
         for number in range(first, cycles + 1):
@@ -222,6 +219,12 @@ def run_campaign(
                 write_report(campaign)
     show(Event("finished"))
     return max(0, campaign.completed_cycles() + 1 - first)
+
+
+def _elements(settings: Settings) -> list[str]:
+    """What the candidates hold, less what limits take out and what has no descriptors."""
+    described, limits = element_descriptors().index, settings.limits.limits()
+    return [e for e in settings.candidates.elements if e in described and not limits.reason_against(e)]
 
 
 def load_known(campaign: Campaign) -> KnownFields:

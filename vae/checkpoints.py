@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vae.training import TrainingConfig
+from vae.training import WARM_STARTS, TrainingConfig
 
 
 class Saved(Protocol):
@@ -29,6 +29,7 @@ class Saved(Protocol):
     training: TrainingConfig
     config: Any
     trained_on: str
+    warm_starts: int
 
 
 R = TypeVar("R", bound=Saved)
@@ -51,6 +52,7 @@ def save_ranker(path: str | Path, ranker: Saved, content: Mapping[str, Any]) -> 
         "columns": list(ranker.descriptors.columns),
         "descriptors": torch.tensor(ranker.descriptors.to_numpy()),
         "trained_on": ranker.trained_on,
+        "warm_starts": ranker.warm_starts,
     }
     torch.save({**frame, **content}, path)
 
@@ -69,6 +71,7 @@ def load_ranker(path: str | Path, kind: type[R]) -> tuple[R, dict[str, Any]]:
         build: Callable[..., R] = kind
         ranker = build(**content["arguments"], descriptors=table, training=training, **content["config"])
         ranker.trained_on = content["trained_on"]
+        ranker.warm_starts = content.get("warm_starts", WARM_STARTS)  # an earlier version's were not counted
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} holds a ranker of another version; train again") from error
     return ranker, content

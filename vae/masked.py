@@ -84,6 +84,7 @@ class MaskedRanker:
         self.training = training or TRAINING
         self.config = MaskedConfig(**model)
         self.trained_on = ""
+        self.warm_starts = 0
         self.calibration: Calibration | None = None
         self._members: list[MaskedVAE] = []
         self._prepared: list[Reconstruction] = []
@@ -124,6 +125,7 @@ class MaskedRanker:
             members.append(model)
         self._members, self._prepared = members, []
         self.trained_on = data_hash(known)
+        self.warm_starts = 0 if start is None else start.warm_starts + 1
         self.calibration = self._calibrate(fields)
         for model in members:  # what was held out has served
             fit_interactions(model, rows)

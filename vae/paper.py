@@ -58,6 +58,7 @@ class PaperRanker:
         self.training = training or TrainingConfig()
         self.config = VAEConfig(**{"n_inputs": 4 * self.descriptors.shape[1], **model})
         self.trained_on = ""
+        self.warm_starts = 0
         self._model: VAE | None = None
         self._mean = self._scale = np.zeros(0, dtype=np.float32)
 
@@ -87,6 +88,7 @@ class PaperRanker:
             warm_start(self._model, start._fitted().state_dict())
         train(self._model, rows, self.training, self.seed, progress)
         self.trained_on = data_hash(known)
+        self.warm_starts = 0 if start is None else start.warm_starts + 1
         return self
 
     @torch.no_grad()

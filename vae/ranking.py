@@ -38,11 +38,13 @@ class Ranker(Protocol):
         name: As `make_ranker` knows it.
         seed: Of everything random in it.
         trained_on: Hash of the fields it was trained on; empty before.
+        warm_starts: How many times in a row it has been trained from earlier weights.
     """
 
     name: str
     seed: int
     trained_on: str
+    warm_starts: int
 
     def fit(
         self,

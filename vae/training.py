@@ -13,6 +13,10 @@ from torch import Tensor
 
 from vae.phase_fields import PhaseField
 
+#: Fits in a row that may each start from the weights of the one before: after six the ranking has drifted
+#: (docs/ranker.md).
+WARM_STARTS = 3
+
 #: Called with the epochs done and the most there can be.
 Progress = Callable[[int, int], None]
 

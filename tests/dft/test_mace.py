@@ -13,13 +13,17 @@ from ase.io import write
 
 pytest.importorskip("mace", reason="extra `mace` is not installed")
 
-from dft.engines import chgnet, elements_of_mace, mace
+from mace.calculators import MACECalculator
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from dft.engines import _mace, chgnet, elements_of_mace, mace
 from dft.levels import level
 from loop.campaign import Campaign
 from tests.explorations import explore
 
 pytestmark = [pytest.mark.extras, pytest.mark.physics]
 
+UNPICKLES = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # set by importing MACE
 FIELD = "Na-K-Cl-Br"
 SALTS = {"NaCl": 5.6, "NaBr": 6.0, "KCl": 6.3, "KBr": 6.6}  # edge in Å
 METALS = {"Na": 4.2, "K": 5.3}
@@ -66,32 +70,44 @@ def checkpoint(tmp_path_factory):
     return folder / "small.model"
 
 
-def test_a_relaxation_through_atomate2_has_the_energy_of_the_model_itself(checkpoint):
-    from mace.calculators import MACECalculator
-    from pymatgen.io.ase import AseAtomsAdaptor
+@pytest.fixture(autouse=True)
+def as_strict_as_before(monkeypatch):
+    """Whatever a test loads, `torch.load` unpickles no more afterwards than it did before."""
+    _mace.cache_clear()
+    monkeypatch.delenv(UNPICKLES, raising=False)
+    yield
+    assert UNPICKLES not in os.environ
 
-    maker = level("mace", str(checkpoint), fmax=0.1).relax_maker()
-    salt = AseAtomsAdaptor.get_structure(bulk("NaCl", "rocksalt", a=5.5))
-    result = maker._run_ase_safe(salt)
+
+def test_a_relaxation_through_atomate2_has_the_energy_of_the_model_itself(checkpoint):
+    found = level("mace", str(checkpoint), fmax=0.1)
+    found.require(["Na", "Cl"])
+    maker = found.relax_maker()
+    result = maker._run_ase_safe(AseAtomsAdaptor.get_structure(bulk("NaCl", "rocksalt", a=5.5)))
     atoms = AseAtomsAdaptor.get_atoms(result.final_mol_or_struct, msonable=False)
-    atoms.calc = MACECalculator(checkpoint, device="cpu", default_dtype="float64")
+    atoms.calc = MACECalculator(models=mace(str(checkpoint)).inner.models, device="cpu", default_dtype="float64")
     energy = result.trajectory.frame_properties[-1]["energy"]
     assert energy == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
     assert result.converged
     assert np.abs(atoms.get_forces()).max() < 0.1
 
 
+def test_several_checkpoints_are_loaded_one_after_another_each_once(checkpoint, tmp_path):
+    other = tmp_path / "other.model"
+    other.write_bytes(checkpoint.read_bytes())
+    first = mace(str(checkpoint))
+    assert mace(checkpoint=str(other)) is not first
+    assert mace(checkpoint=str(checkpoint)) is first
+
+
 def test_other_engines_of_the_process_compute_as_before(checkpoint):
-    salt, before = bulk("NaCl", "rocksalt", a=5.6), dict(os.environ)
+    salt = bulk("NaCl", "rocksalt", a=5.6)
     chgnet("0.3.0").calculate(salt, ["energy"])
     alone = chgnet("0.3.0").results["energy"]
-    mace.cache_clear()
     mace(str(checkpoint)).calculate(salt, ["energy"])
-    salt.rattle(0.0)
     chgnet("0.3.0").calculate(salt, ["energy"])
     assert chgnet("0.3.0").results["energy"] == alone
     assert torch.get_default_dtype() == torch.float32
-    assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in set(os.environ) - set(before)
 
 
 def test_elements_that_the_checkpoint_has_not_learned_are_refused(checkpoint):
@@ -109,9 +125,23 @@ def test_a_torch_file_of_something_else_is_refused(tmp_path):
 
 
 def test_a_head_that_is_none_is_refused(checkpoint):
-    with pytest.raises(ValueError, match=r"has no head 'omat', choose from \['Default'\]"):
+    with pytest.raises(ValueError, match=r"has no head 'omat', but \['Default'\]: choose one with level_settings: "):
         level("mace", str(checkpoint), head="omat").require(["Na"])
     assert level("mace", str(checkpoint), head="Default").identity != level("mace", str(checkpoint)).identity
+
+
+def test_of_several_heads_one_is_chosen_and_says_what_it_has_learned(checkpoint, tmp_path):
+    model = torch.load(checkpoint, weights_only=False)
+    energies = model.atomic_energies_fn.atomic_energies
+    lacks_potassium = energies * (torch.tensor([11, 17, 19, 35]) != 19)
+    model.atomic_energies_fn.atomic_energies = torch.cat([energies, lacks_potassium])
+    model.heads = ["mp", "omat"]
+    torch.save(model, tmp_path / "two.model")
+    with pytest.raises(ValueError, match=r"has the heads \['mp', 'omat'\]: choose one with level_settings: "):
+        level("mace", str(tmp_path / "two.model")).require(["Na"])
+    level("mace", str(tmp_path / "two.model"), head="mp").require(["Na", "K"])
+    with pytest.raises(ValueError, match="has not learned K: leave"):
+        level("mace", str(tmp_path / "two.model"), head="omat").require(["Na", "K"])
 
 
 CONFIGURATION = """

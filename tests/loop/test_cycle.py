@@ -7,9 +7,12 @@ import torch
 from dft.execute import LocalExecutor
 from loop.campaign import Campaign
 from loop.config import Settings
-from loop.cycle import WARM_STARTS, Cycle, run_campaign
+from loop.cycle import Cycle, _elements
+from loop.errors import UserError
+from loop.ladder import checked_ladder
 from vae.datasets import known_phase_fields
 from vae.paper import PaperRanker
+from vae.training import WARM_STARTS
 
 KNOWN = list(known_phase_fields().fields[:20])
 
@@ -27,7 +30,8 @@ def fresh():
 
 
 @pytest.fixture
-def weights_of_cycle(tmp_path, earlier):
+def ranked(tmp_path, earlier):
+    """The ranker of a cycle after one whose ranker had been trained from earlier weights so many times in a row."""
     pd.DataFrame({"phase_field": map(str, KNOWN)}).to_csv(tmp_path / "known.csv", index=False)
     settings = {
         "known": {"source": str(tmp_path / "known.csv")},
@@ -35,30 +39,38 @@ def weights_of_cycle(tmp_path, earlier):
         "candidates": {"cations": ["Sn"], "anions": ["S", "Cl", "Br"]},
     }
 
-    def ranked(number):
+    def of(warm_starts):
+        earlier.warm_starts = warm_starts
         with (
             Campaign.drive(tmp_path / "c", Settings.model_validate(settings)) as campaign,
             LocalExecutor(1) as executor,
         ):
-            cycle = Cycle(campaign, number, executor, lambda event: None)
-            cycle._checkpoint(number).parent.mkdir()
-            earlier.save(cycle._checkpoint(number - 1))
-            campaign.begin_cycle(number)
+            cycle = Cycle(campaign, 2, executor, lambda event: None)
+            cycle._checkpoint(2).parent.mkdir()
+            earlier.save(cycle._checkpoint(1))
+            campaign.begin_cycle(2)
             cycle.rank()
-            return PaperRanker.load(cycle._checkpoint(number))._fitted().state_dict()
+            return PaperRanker.load(cycle._checkpoint(2))
 
-    return ranked
+    return of
+
+
+@pytest.mark.parametrize(("before", "now"), [(0, 1), (WARM_STARTS - 1, WARM_STARTS), (WARM_STARTS, 0)])
+def test_a_ranker_starts_from_the_last_cycles_three_times_in_a_row(ranked, fresh, before, now):
+    found = ranked(before)
+    weights = found._fitted().state_dict()
+    assert found.warm_starts == now
+    assert all(torch.equal(weights[name], fresh[name]) for name in fresh) == (now == 0)
 
 
 @pytest.mark.parametrize(
-    ("cycle", "anew"), [(2, False), (WARM_STARTS + 1, False), (WARM_STARTS + 2, True), (WARM_STARTS + 3, False)]
+    ("cation", "limits", "refused"), [("Ra", {}, True), ("Ra", {"radioactive": False}, False), ("Fr", {}, False)]
 )
-def test_a_ranker_starts_from_the_last_cycles_three_times_in_a_row(weights_of_cycle, fresh, cycle, anew):
-    found = weights_of_cycle(cycle)
-    assert all(torch.equal(found[name], fresh[name]) for name in fresh) == anew
-
-
-def test_elements_that_limits_keep_out_need_not_be_learned(tmp_path):
-    settings = {"candidates": {"cations": ["Ra", "Sn"]}, "limits": {"radioactive": False}, "execution": {"workers": 1}}
-    with Campaign.drive(tmp_path, Settings.model_validate(settings)) as campaign:
-        assert run_campaign(campaign, 0, lambda event: None, lambda campaign: None) == 0
+def test_elements_that_are_computed_must_be_learned(tmp_path, cation, limits, refused):
+    settings = Settings.model_validate({"candidates": {"cations": [cation, "Sn"]}, "limits": limits})
+    with Campaign.drive(tmp_path, settings) as campaign:
+        if refused:
+            with pytest.raises(UserError, match=f"has not learned {cation}: leave"):
+                checked_ladder(campaign, _elements(settings))
+        else:  # francium has no descriptors
+            assert checked_ladder(campaign, _elements(settings))

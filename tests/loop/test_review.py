@@ -45,6 +45,11 @@ def test_a_field_that_no_ranker_could_learn_from_is_not_added(campaign, field):
         decide(campaign, approve=[], veto=[], add=[field])
 
 
+def test_a_field_that_the_level_cannot_compute_is_not_added(campaign):
+    with pytest.raises(UserError, match=r"level_of_theory 'chgnet' .* has not learned Ra: leave"):
+        decide(campaign, approve=[], veto=[], add=["Li-Ra-S-Cl"])
+
+
 def test_a_cycle_whose_fields_are_all_vetoed_takes_others(campaign):
     decide(campaign, approve=[], veto=["all"], add=[])
     assert campaign.proposals(1) == {}
