@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any
 
@@ -178,10 +178,15 @@ class CalculationLog:
         return [row["level"] for row in rows]
 
     def of(self, phase_field: str, role: Role, level: str) -> list[CalculationRecord]:
-        """The calculations that a field's hull at a level rests on, one per composition: of two searches the lower."""
+        """The calculations that a field's hull at a level rests on, one per composition: of two searches the lower.
+
+        The structures tried are those of both.
+        """
         records = {record.composition: record for record in self._used(phase_field, role, level)}
         for second in self._used(phase_field, AGAIN, level) if role == "competing" else ():
-            records[second.composition] = min(records[second.composition], second, key=_energy)
+            first = records[second.composition]
+            tried = first.n_structures + second.n_structures
+            records[second.composition] = replace(min(first, second, key=_energy), n_structures=tried)
         return list(records.values())
 
     def searched_again(self, phase_field: str, level: str) -> list[tuple[CalculationRecord, CalculationRecord]]:

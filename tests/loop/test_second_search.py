@@ -99,6 +99,7 @@ def test_the_lower_of_two_searches_is_on_the_hull_once(drive):
     assert rows.loc["LiCl", "energy_per_atom"] == -2.1
     assert rows.loc["LiCl", "choice"] == "searched for again"
     assert rows.loc["NaBr", "choice"] == ""
+    assert (rows.loc["LiCl", "n_structures"], rows.loc["NaBr", "n_structures"]) == (2, 1)
 
 
 @pytest.mark.parametrize("energy", [-1.99, None])
