@@ -15,6 +15,9 @@ from dft.probes.base import AS_PLACED, LAYERED
 #: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
 MOLECULAR = ("molecules", "molecular ions", "chains")
 
+#: How frameworks with names are called in `generator`.
+FRAMEWORK = "framework"
+
 #: Structures that pymatgen's tolerances match may still be 20 meV/atom apart, as the same layers further apart are:
 #: only within this, eV/atom, are they one.
 EQUAL_WITHIN = 0.005
@@ -84,13 +87,16 @@ def in_proportion(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def for_their_kinds(candidates: list[Candidate]) -> float:
-    """By how much more places there are for several ways of building: none for two, a quarter for each further one."""
+    """By how much more places there are for several ways of building: none for two, a quarter for each further one.
+
+    Frameworks with names, of which there are few structures, take no part.
+    """
     return for_kinds_of(candidate.generator for candidate in candidates)
 
 
 def for_kinds_of(generators: Iterable[str]) -> float:
     """The same, from how the structures were built, `ProbeStructure.generator`."""
-    return max(1.0, (2 + len({_kind(generator) for generator in generators})) / 4)
+    return max(1.0, (2 + len({_kind(each) for each in generators if not each.startswith(FRAMEWORK)})) / 4)
 
 
 def _kind(generator: str) -> str:

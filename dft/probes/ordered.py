@@ -45,6 +45,12 @@ HOLES = {
 #: More than there are families, which come in turn: so many structures hold one of each.
 FAMILIES = 40
 
+#: The framework that no packing holds: its anions are packed as the atoms of MgCu2. Many lithium conductors have it.
+ARGYRODITE = "argyrodite"
+
+#: Structures on it among those on packings, and how many of these come before.
+N_ARGYRODITES, BEFORE_ARGYRODITES = 2, 2
+
 #: Two layers of fcc: the same packing as ``AB``, there for its gaps alone.
 TWO_LAYERS_OF_FCC = "ABC"
 
@@ -68,13 +74,17 @@ def ordered_lattices(
 ) -> list[ProbeStructure]:
     """Ordered-lattice structures of a composition, the families of lattices in turn, each by electrostatic energy.
 
+    Two stand on argyrodite's anions, where these are as many as fill it.
+
     Raises:
         ValueError: If no packing has holes enough for the cations of the composition.
     """
     built = _arranged(composition, settings, settings.stackings, rng)
     if not built:
         raise ValueError(f"{composition.reduced_formula}: no packing of {settings.stackings} has a site for every ion")
-    return built
+    argyrodites = _arranged(composition, replace(settings, n_structures=N_ARGYRODITES), (ARGYRODITE,), rng)
+    mixed = [*built[:BEFORE_ARGYRODITES], *argyrodites, *built[BEFORE_ARGYRODITES:]]
+    return mixed[: settings.n_structures]
 
 
 def frameworks(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
@@ -66,6 +68,20 @@ def test_argyrodite_is_built_with_exactly_its_composition():
     for probe in built:
         assert probe.structure.composition.reduced_formula == "Li6PS5Cl"
         assert shortest_contact(probe.structure)[2] > 0.6
+
+
+@pytest.mark.parametrize(("formula", "number"), [("Li6SnS4Cl2", 2), ("Li7GeS5Br", 2), ("Li3SnS3Cl", 0)])
+def test_argyrodites_stand_among_the_lattices_where_their_anions_fill_it(formula, number):
+    built = build_probes(Composition(formula), replace(FEW, generators=("ordered",), n_structures=10), 0)
+    names = [p.generator.split(",")[0] for p in built]
+    assert len(built) == 10
+    assert names.count("framework: argyrodite") == number
+    assert names[2:4].count("framework: argyrodite") == number
+
+
+def test_a_search_without_room_for_them_has_none():
+    built = build_probes(Composition("Li6SnS4Cl2"), replace(FEW, generators=("ordered",), n_structures=2), 0)
+    assert [p.generator.split(":")[0] for p in built] == ["ordered lattice"] * 2
 
 
 def test_where_no_framework_has_sites_enough_there_are_no_structures():
