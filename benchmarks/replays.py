@@ -25,7 +25,7 @@ import numpy as np
 from pymatgen.core import Composition
 from searches import compositions
 
-from dft.candidates import Candidate, for_their_kinds, in_proportion, largest_built
+from dft.candidates import Candidate, for_frameworks, for_their_kinds, in_proportion, largest_built
 from dft.competing import build_competing
 from dft.guards import why_rejected
 from dft.levels import FORCE_FIELDS, force_field
@@ -150,10 +150,10 @@ def figures(rows: Sequence[dict[str, Any]], search: Search) -> tuple[float, ...]
 
 def in_turn(relaxations: Relaxations, n_relaxed: int, margin: float) -> tuple[float | None, int]:
     """One after another, hopeless ones given up: the energy, eV/atom, that this ends with, and its force calls."""
-    ordered, share = _ordered(relaxations)
+    ordered, share, further = _ordered(relaxations)
     lowest, calls, counted = np.inf, len(relaxations), 0
     for each in ordered:
-        if counted == max(1, round(n_relaxed * share)):
+        if counted == max(1, round(n_relaxed * share)) + further:
             break
         energies = each["energies"]
         counted += each["sound"]
@@ -170,7 +170,7 @@ def in_turn(relaxations: Relaxations, n_relaxed: int, margin: float) -> tuple[fl
 
 def rounds(relaxations: Relaxations, n: int, steps: int, n_finished: int) -> tuple[float | None, int]:
     """So many for so many steps, and the best of them to the end; the same."""
-    ordered, share = _ordered(relaxations)
+    ordered, share, _ = _ordered(relaxations)
     advanced = ordered[: max(1, round(n * share))]
     calls = len(relaxations) + sum(min(steps + 1, len(each["energies"])) for each in advanced)
     advanced.sort(key=lambda each: each["energies"][min(steps, len(each["energies"]) - 1)])
@@ -179,14 +179,15 @@ def rounds(relaxations: Relaxations, n: int, steps: int, n_finished: int) -> tup
     return min((each["energies"][-1] for each in finished if each["sound"]), default=None), calls
 
 
-def _ordered(relaxations: Relaxations) -> tuple[list[dict[str, Any]], float]:
-    """In the order in which a search takes them, and by how much it has more places than for a small salt."""
+def _ordered(relaxations: Relaxations) -> tuple[list[dict[str, Any]], float, int]:
+    """In the order in which a search takes them, and its places: as a share of those for a small salt, and further."""
     candidates = [
         Candidate(r["generator"], None, [0] * r["atoms"], energy_per_atom=r["single_point"]) for r in relaxations
     ]
     of = {id(c): r for c, r in zip(candidates, relaxations, strict=True)}
     share = for_their_kinds(candidates) * min(1.0, ScreeningMaker.full_cell / largest_built(candidates))
-    return [of[id(c)] for c in in_proportion(sorted(candidates, key=lambda c: c.rank))], share
+    ordered = [of[id(c)] for c in in_proportion(sorted(candidates, key=lambda c: c.rank))]
+    return ordered, share, for_frameworks(candidates)
 
 
 SEARCHED: dict[str, Search] = {

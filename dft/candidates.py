@@ -18,6 +18,9 @@ MOLECULAR = ("molecules", "molecular ions", "chains")
 #: How frameworks with names are called in `generator`.
 FRAMEWORK = "framework"
 
+#: Places for them, at most, beside those of all others.
+FRAMEWORK_PLACES = 2
+
 #: Structures that pymatgen's tolerances match may still be 20 meV/atom apart, as the same layers further apart are:
 #: only within this, eV/atom, are they one.
 EQUAL_WITHIN = 0.005
@@ -89,9 +92,14 @@ def in_proportion(candidates: list[Candidate]) -> list[Candidate]:
 def for_their_kinds(candidates: list[Candidate]) -> float:
     """By how much more places there are for several ways of building: none for two, a quarter for each further one.
 
-    Frameworks with names, of which there are few structures, take no part.
+    Frameworks with names, of which there are few structures, take no part: see `for_frameworks`.
     """
     return for_kinds_of(candidate.generator for candidate in candidates)
+
+
+def for_frameworks(candidates: list[Candidate]) -> int:
+    """How many more places there are where structures stand on frameworks with names."""
+    return min(FRAMEWORK_PLACES, sum(candidate.generator.startswith(FRAMEWORK) for candidate in candidates))
 
 
 def for_kinds_of(generators: Iterable[str]) -> float:
@@ -100,7 +108,8 @@ def for_kinds_of(generators: Iterable[str]) -> float:
 
 
 def _kind(generator: str) -> str:
-    return generator.split(":")[0] + AS_PLACED * generator.endswith(AS_PLACED)
+    name = generator.split("," if generator.startswith(FRAMEWORK) else ":")[0]
+    return name + AS_PLACED * generator.endswith(AS_PLACED)
 
 
 def furthest(candidates: list[Candidate]) -> Candidate:

@@ -14,8 +14,8 @@ from jobflow import Maker, job
 from pymatgen.core import Lattice, Structure
 
 from dft.candidates import (
-    FRAMEWORK,
     Candidate,
+    for_frameworks,
     for_their_kinds,
     furthest,
     in_proportion,
@@ -55,7 +55,7 @@ class ScreeningMaker(Maker):
         level: Identity of the level of theory.
         static_maker: atomate2 force-field Maker of a single point.
         relax_maker: Of a relaxation to the force limit.
-        n_relaxed: Candidates relaxed. More than two ways of building get more places, frameworks with names one.
+        n_relaxed: Candidates relaxed. More than two ways of building get more places, frameworks with names up to two.
         full_cell: Atoms up to which that many are; of larger cells fewer are, in proportion.
         margin: A relaxation is given up if it will hardly end within this above the lowest so far, eV/atom.
         n_survivors: Structures handed on to the next level of a ladder.
@@ -122,7 +122,7 @@ class ScreeningMaker(Maker):
             self._single_point(candidate)
         remaining = running(candidates)
         share = for_their_kinds(remaining) * min(1.0, self.full_cell / largest_built(candidates))
-        n = max(1, round(self.n_relaxed * share)) + any(c.generator.startswith(FRAMEWORK) for c in remaining)
+        n = max(1, round(self.n_relaxed * share)) + for_frameworks(remaining)
         finished: list[Candidate] = []
         counted = 0
         for candidate in in_proportion(remaining):

@@ -128,12 +128,12 @@ def test_more_than_two_ways_of_building_get_more_places(names, share):
     assert for_their_kinds([Candidate(f"{name}: {k}", None, None) for name in names for k in range(3)]) == share
 
 
-def test_frameworks_with_names_have_one_place_more_and_no_share():
+def test_frameworks_with_names_have_two_places_more_and_no_share():
     names = ["ordered lattice: x", "framework: argyrodite", "framework: argyrodite, as placed"]
     assert for_their_kinds([Candidate(name, None, None) for name in names]) == 1.0
-    probes = [salt(5.0 + 0.2 * k, names[k % 2]) for k in range(4)]
+    probes = [salt(5.0 + 0.2 * k, names[k % 2]) for k in range(6)]
     energies = {probe.structure.volume: (-2.0 - 0.1 * k, 1, True) for k, probe in enumerate(probes)}
-    relaxed = [c["stage"] for c in screen(probes, energies, energies, n_relaxed=2)["trail"]].count("relaxation")
+    relaxed = [c["stage"] for c in screen(probes, energies, energies, n_relaxed=1)["trail"]].count("relaxation")
     assert relaxed == 3
 
 
