@@ -76,9 +76,9 @@ def main() -> None:
     table = pd.read_csv(args.data)
     energies = {"published": published_energies(table)}
     screened = [row for row in map(json.loads, args.cache.read_text().splitlines()) if row["state"] == "done"]
-    for name in ("chgnet", "sevennet"):
-        energies[name] = {f: row["energy_per_atom"] for f, row in lowest(screened, name).items()}
-    refined = lowest(screened, "sevennet")
+    of_level = {name: lowest(screened, name) for name in ("chgnet", "sevennet")}
+    energies |= {name: {f: row["energy_per_atom"] for f, row in of_level[name].items()} for name in of_level}
+    refined = of_level["sevennet"]
     if missing := [f for f in SALTS if f not in refined]:
         parser.error(f"{args.cache} lacks {', '.join(missing)} in their known structures at SevenNet")
     cells = {f: smallest_cell(Structure.from_dict(row["structure"])) for f, row in refined.items()}

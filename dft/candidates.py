@@ -10,15 +10,12 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from dft.probes.base import AS_PLACED, LAYERED
+from dft.probes.base import AS_PLACED, FRAMEWORK, LAYERED
 
 #: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
 MOLECULAR = ("molecules", "molecular ions", "chains")
 
-#: How frameworks with names are called in `generator`.
-FRAMEWORK = "framework"
-
-#: Places for them, at most, beside those of all others.
+#: Places of frameworks with names, at most, beside those of all others.
 FRAMEWORK_PLACES = 2
 
 #: Structures that pymatgen's tolerances match may still be 20 meV/atom apart, as the same layers further apart are:

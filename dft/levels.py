@@ -118,6 +118,15 @@ def _chgnet(model_name: str = "0.3.0") -> LevelOfTheory:
     )
 
 
+def _chgnet_r2scan() -> LevelOfTheory:
+    return replace(
+        _chgnet("r2scan"),
+        name="chgnet-r2scan",
+        error_source="taken to be that of chgnet-0.3.0; not measured",
+        learned=tuple(e for e in _elements_of_mptrj() if e != "Yb"),  # its reference energy has not been fitted
+    )
+
+
 def _sevennet() -> LevelOfTheory:
     _require("sevenn", "sevennet", "sevennet")
     return LevelOfTheory(
@@ -173,14 +182,7 @@ def _lennard_jones() -> LevelOfTheory:
 
 _LEVELS: dict[str, Callable[..., LevelOfTheory]] = {
     "chgnet": _chgnet,
-    "chgnet-r2scan": lambda: replace(
-        _chgnet("r2scan"),
-        name="chgnet-r2scan",
-        error_source="taken to be that of chgnet-0.3.0; not measured",
-        learned=tuple(
-            e for e in _elements_of_mptrj() if e != "Yb"
-        ),  # its reference energy of ytterbium has not been fitted
-    ),
+    "chgnet-r2scan": _chgnet_r2scan,
     "lennard-jones": _lennard_jones,
     "mace": _mace,
     "sevennet": _sevennet,

@@ -8,7 +8,6 @@ import pandas as pd
 
 from loop.campaign import Campaign
 from loop.errors import UserError
-from loop.ladder import ladder
 from vae import PhaseField
 
 
@@ -88,6 +87,7 @@ def _new(name: str, states: dict[str, str], campaign: Campaign) -> str:
         raise UserError(f"{field} is proposed, explored or vetoed already")
     if len(set(field.elements)) != 4 or len(field.anions) < 2 or not field.cations:
         raise UserError(f"{field} cannot be added: it needs four different elements, two of them anions, and a cation")
+    from loop.ladder import ladder  # which loads what the other commands of a review do without
+
     ladder(campaign, field.elements)  # its levels must be able to compute them
-    ladder(campaign, field.elements)
     return str(field)

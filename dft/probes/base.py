@@ -14,6 +14,9 @@ from pymatgen.core import Structure
 #: relaxed as ions few of these become a network.
 LAYERED, AS_PLACED = "layered", "as placed"
 
+#: How the name of a structure on a framework with a name of its own begins.
+FRAMEWORK = "framework"
+
 
 @dataclass(frozen=True)
 class ProbeStructure(MSONable):

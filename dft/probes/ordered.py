@@ -17,7 +17,7 @@ import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
 
 from dft.compositions import oxidation_states
-from dft.probes.base import AS_PLACED, LAYERED, ProbeSettings, ProbeStructure
+from dft.probes.base import AS_PLACED, FRAMEWORK, LAYERED, ProbeSettings, ProbeStructure
 from dft.probes.electrostatics import balance_of_ions, born_minimum, swap_descents, unit_charge_matrix
 from dft.probes.frameworks import FRAMEWORKS, framework
 from dft.probes.lattices import PACKING_NAMES, SiteLattice, compact_supercells, packing
@@ -187,7 +187,7 @@ def _kinds_of_holes(name: str, ions: _Ions) -> tuple[str, ...]:
 
 def _family_name(name: str, holes: str, ions: _Ions) -> str:
     if name in FRAMEWORKS:
-        return f"framework: {name}"
+        return f"{FRAMEWORK}: {name}"
     what = "ions" if any(ions.charges[symbol] > 0 for symbol in ions.packed) else "anions"
     return f"ordered lattice: {PACKING_NAMES.get(name, name)} {what if ions.inside else 'atoms'}, {holes} cations"
 
