@@ -220,27 +220,34 @@ def survivors(output: dict[str, Any]) -> list[ProbeStructure]:
     return [ProbeStructure(Structure.from_dict(s["structure"]), s["generator"]) for s in output["survivors"]]
 
 
-def structure_hash(structures: Sequence[ProbeStructure], level_identity: str, settings: Any = None) -> str:
+def structure_hash(
+    structures: Sequence[ProbeStructure | dict[str, Any]], level_identity: str, settings: Any = None
+) -> str:
     """What a calculation is known by: its input structures, the level of theory and the settings of its funnel.
 
     Equal in every process and run; lengths count to 1e-4 Å, fractional coordinates to 1e-5.
 
     Args:
-        structures: The candidates, in order.
+        structures: The candidates, in order; or their plain values, `ProbeStructure.as_dict`.
         level_identity: Identity of the level of theory.
         settings: Anything else that decides the result: plain values or a dataclass.
     """
-    inputs = [
-        [
-            probe.generator,
-            [[f"{x:.4f}" for x in row] for row in probe.structure.lattice.matrix],
-            [[site.specie.symbol, *(f"{x % 1:.5f}" for x in site.frac_coords)] for site in probe.structure],
-        ]
-        for probe in structures
-    ]
+    inputs = [_counted(each if isinstance(each, dict) else each.as_dict()) for each in structures]
     plain = asdict(settings) if hasattr(settings, "__dataclass_fields__") else settings
     text = json.dumps([inputs, level_identity, plain], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _counted(probe: dict[str, Any]) -> list[Any]:
+    """What counts of a structure, from its plain values."""
+    return [
+        probe["generator"],
+        [[f"{x:.4f}" for x in row] for row in probe["structure"]["lattice"]["matrix"]],
+        [
+            [site["species"][0]["element"], *(f"{x % 1:.5f}" for x in site["abc"])]
+            for site in probe["structure"]["sites"]
+        ],
+    ]
 
 
 def _run(maker: Any, candidate: Candidate) -> dict[str, Any] | None:

@@ -183,9 +183,9 @@ def _handed_on(campaign: Campaign, record: CalculationRecord, upper: Rung, n: in
     structures = _lowest_structures(campaign, record, n)
     if not upper.is_force_field:
         structures = [ProbeStructure(smallest_cell(probe.structure), probe.generator) for probe in structures]
-    identity = structure_hash(structures, upper.identity, upper.maker.funnel)
-    origin = record.choice if record.role == "competing" else ""
     plain = [probe.as_dict() for probe in structures]
+    identity = structure_hash(plain, upper.identity, upper.maker.funnel)
+    origin = record.choice if record.role == "competing" else ""
     return Calculation(identity, record.role, record.composition, plain, origin=origin)
 
 

@@ -33,7 +33,7 @@ from loop.records import CalculationRecord, Role
 from loop.report.live import Event
 from loop.second_search import SecondSearch
 from loop.stopping import budget_spent
-from loop.tasks import build, expected_cost, flow_task, structures_of
+from loop.tasks import build, expected_cost, flow_task
 from vae import PhaseField
 
 logger = logging.getLogger("loop")
@@ -200,8 +200,9 @@ class Exploration:
         return CompetingPhases(self.campaign, self.phase_field.elements)
 
     def _given(self, formula: str, structures: Sequence[ProbeStructure]) -> Calculation:
-        identity = structure_hash(structures, self.screening.identity, self.screening.maker.funnel)
-        return Calculation(identity, "competing", formula, [probe.as_dict() for probe in structures])
+        probes = [probe.as_dict() for probe in structures]
+        identity = structure_hash(probes, self.screening.identity, self.screening.maker.funnel)
+        return Calculation(identity, "competing", formula, probes)
 
     def _build_task(self, role: Role, formula: str) -> Task:
         settings = self.campaign.settings
@@ -211,7 +212,7 @@ class Exploration:
         self._blame_the_machine(outcome)
         role, composition = outcome.key.split(" ", 1)
         probes = (outcome.value or {}).get("probes", [])
-        identity = structure_hash(structures_of(probes), self.screening.identity, self.screening.maker.funnel)
+        identity = structure_hash(probes, self.screening.identity, self.screening.maker.funnel)
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
         origin = self.phases.origins.get(composition, "")

@@ -20,7 +20,7 @@ from loop.campaign import Campaign
 from loop.feedback import near_enough
 from loop.ladder import HARDER, MEV, Rung, hull_at
 from loop.records import CalculationRecord
-from loop.tasks import build, structures_of
+from loop.tasks import build
 
 #: Lower by less, eV/atom, is the same structure relaxed once more.
 SAME = 0.001
@@ -99,7 +99,7 @@ class SecondSearch:
         found = ProbeStructure(Structure.from_dict(record.structure or {}), record.generator)
         probes = [found.as_dict(), *built]
         maker = self.rung.maker_of(again=True)
-        identity = structure_hash(structures_of(probes), self.rung.identity, maker.funnel)
+        identity = structure_hash(probes, self.rung.identity, maker.funnel)
         return Calculation(identity, "competing", record.composition, probes, origin=origin, again=True)
 
 

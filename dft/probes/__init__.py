@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice, zip_longest
 
 import numpy as np
 from pymatgen.core import Composition
@@ -17,9 +18,10 @@ from dft.probes.ordered import frameworks, ordered_lattices
 from dft.probes.prototypes import prototypes
 from dft.probes.random_symmetric import random_symmetric
 
-Generator = Callable[[Composition, ProbeSettings, np.random.Generator], list[ProbeStructure]]
+Generator = Callable[[Composition, ProbeSettings, np.random.Generator], Iterable[ProbeStructure]]
 
-#: Each way of building structures by the name that `ProbeSettings.generators` calls it by; best candidates first.
+#: Each way of building structures by the name that `ProbeSettings.generators` calls it by; best candidates first, and
+#: where that saves time each only when it is asked for.
 GENERATORS: dict[str, Generator] = {
     "ordered": ordered_lattices,
     "frameworks": frameworks,
@@ -54,11 +56,12 @@ def build_probes(composition: Composition, settings: ProbeSettings, seed: int) -
     if unknown:
         raise ValueError(f"generator {unknown[0]!r} is unknown, choose from {sorted(GENERATORS)}")
     found = [GENERATORS[name](composition, settings, _rng(composition, name, seed)) for name in settings.generators]
-    mixed = [built[k] for k in range(max(map(len, found))) for built in found if k < len(built)]
+    in_turn = (probe for each in zip_longest(*found) for probe in each if probe is not None)
+    mixed = list(islice(in_turn, settings.n_structures))
     for probe in mixed:
         if probe.structure.composition.reduced_composition != composition.reduced_composition:
             raise ValueError(f"{probe.generator} built {probe.structure.formula} instead of {composition.formula}")
-    return mixed[: settings.n_structures]
+    return mixed
 
 
 def _rng(composition: Composition, generator: str, seed: int) -> np.random.Generator:

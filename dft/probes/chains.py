@@ -54,7 +54,7 @@ class Chain(Molecule):
     across: frozenset[tuple[int, int]] = frozenset()
 
 
-def chains(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
+def chains(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> Iterator[ProbeStructure]:
     """Structures of chains; none where no chain holds a compound's non-metals."""
     most = settings.max_atoms
     if any(element.is_metal for element in composition.elements):

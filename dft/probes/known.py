@@ -12,8 +12,8 @@ from pymatgen.core.periodic_table import Species
 
 from dft.compositions import oxidation_states
 from dft.ion_likeness import likeness
+from dft.probes.arrangements import scaled_to_minimum
 from dft.probes.base import ProbeSettings, ProbeStructure
-from dft.probes.ordered import scaled_to_minimum
 from dft.probes.volumes import rattled
 from dft.structure_files import read_folder
 

@@ -47,7 +47,9 @@ _NEAREST, _LIKE_CHARGES = 0.85, 2.3
 _FOUR = 4
 
 
-def molecular_ions(composition: Composition, settings: ProbeSettings, rng: np.random.Generator) -> list[ProbeStructure]:
+def molecular_ions(
+    composition: Composition, settings: ProbeSettings, rng: np.random.Generator
+) -> Iterator[ProbeStructure]:
     """Structures of a salt, one molecular anion in a cell; none where no such anion holds its non-metals."""
     charges = oxidation_states(composition)
     rest_of = dict(salts(composition, settings.max_atoms, drawn))
@@ -62,14 +64,14 @@ def molecular_ions(composition: Composition, settings: ProbeSettings, rng: np.ra
 
 def first_placed(
     kind: str, structures: Iterable[tuple[Structure | None, str]], settings: ProbeSettings, rng: np.random.Generator
-) -> list[ProbeStructure]:
+) -> Iterator[ProbeStructure]:
     """The first structures, each with its label, that `with_ions` found room in, atoms displaced."""
     found = (
         ProbeStructure(rattled(structure, settings.rattle, rng), f"{kind}: {label}")
         for structure, label in structures
         if structure is not None
     )
-    return list(islice(found, settings.n_structures))
+    return islice(found, settings.n_structures)
 
 
 def _turned(

@@ -20,8 +20,8 @@ from pymatgen.core import Composition, Element, Structure
 
 from dft.compositions import oxidation_states
 from dft.guards import shortest_contact
+from dft.probes.arrangements import SAME_ENERGY, scaled_to_minimum
 from dft.probes.base import ProbeSettings, ProbeStructure
-from dft.probes.ordered import SAME_ENERGY, scaled_to_minimum
 from dft.probes.rigid_ions import relaxed_as_ions, scale_to_bonds
 from dft.probes.volumes import rattled, rough_volume
 

@@ -16,8 +16,9 @@ from pymatgen.core import Composition, Structure
 
 from dft.compositions import oxidation_states
 from dft.guards import shortest_contact
+from dft.probes.arrangements import SAME_ENERGY, scaled_to_minimum
 from dft.probes.base import ProbeSettings, ProbeStructure
-from dft.probes.ordered import SAME_ENERGY, cell_formulas, scaled_to_minimum
+from dft.probes.ordered import cell_formulas
 from dft.probes.volumes import rattled
 
 #: Space groups drawn for each structure wanted: many hold no such number of atoms, or only on top of each other.

@@ -101,5 +101,14 @@ def ionic_radius(symbol: str, charge: float) -> float:
 
 def rattled(structure: Structure, rattle: float, rng: np.random.Generator) -> Structure:
     """The structure with every atom displaced at random (standard deviation in Å per coordinate)."""
-    noise = rng.normal(scale=rattle, size=(len(structure), 3))
-    return Structure(structure.lattice, structure.species, structure.cart_coords + noise, coords_are_cartesian=True)
+    return displaced(structure, noise_for(structure, rattle, rng))
+
+
+def noise_for(structure: Structure, rattle: float, rng: np.random.Generator) -> np.ndarray:
+    """The displacements that `rattled` would make, Å, shape (n, 3)."""
+    return rng.normal(scale=rattle, size=(len(structure), 3))
+
+
+def displaced(structure: Structure, moves: np.ndarray) -> Structure:
+    """The structure with its atoms moved, Å, shape (n, 3)."""
+    return Structure(structure.lattice, structure.species, structure.cart_coords + moves, coords_are_cartesian=True)
