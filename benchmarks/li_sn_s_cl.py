@@ -39,6 +39,7 @@ from dft.hull import Entry, hull_points, lowest_per_composition
 from dft.levels import FORCE_FIELDS, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker, structure_hash, survivors
+from loop.config import DEFAULT_GENERATORS
 from loop.ladder import FURTHER, SEARCHES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the known structures are those of the tests
@@ -88,7 +89,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="li_sn_s_cl_dft.csv")
     parser.add_argument("--level", choices=FORCE_FIELDS, default="chgnet", help="name of the level of theory")
     parser.add_argument("--search", default="quick", choices=sorted(SEARCHES), help="as in a campaign")
-    parser.add_argument("--generators", nargs="+", default=["ordered"], help="of the probes")
+    parser.add_argument("--generators", nargs="+", default=list(DEFAULT_GENERATORS), help="of the probes")
     parser.add_argument("--known", action="store_true", help="competing phases in their known structures")
     parser.add_argument("--refine", choices=FORCE_FIELDS, help="a second level, on survivors; the hull is built at it")
     parser.add_argument("--limit", type=int, help="a random subset of so many compositions")

@@ -10,10 +10,10 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from dft.probes.base import AS_PLACED, FRAMEWORK, LAYERED
+from dft.probes.base import AS_PLACED, COMPLEXES, FRAMEWORK, LAYERED
 
 #: Ways of building, as they are called in `generator`, that take long to relax: soft, and turned at random.
-MOLECULAR = ("molecules", "molecular ions", "chains")
+MOLECULAR = ("molecules", "molecular ions", COMPLEXES, "chains")
 
 #: Places of frameworks with names, at most, beside those of all others.
 FRAMEWORK_PLACES = 2
@@ -89,9 +89,14 @@ def in_proportion(candidates: list[Candidate]) -> list[Candidate]:
 def for_their_kinds(candidates: list[Candidate]) -> float:
     """By how much more places there are for several ways of building: none for two, a quarter for each further one.
 
-    Frameworks with names, of which there are few structures, take no part: see `for_frameworks`.
+    Those with places of their own take no part: frameworks with names (`for_frameworks`) and complexes (`is_beside`).
     """
     return for_kinds_of(candidate.generator for candidate in candidates)
+
+
+def is_beside(candidate: Candidate) -> bool:
+    """Whether a candidate, in its turn, takes the place of no other: one with a complex anion."""
+    return candidate.generator.startswith(COMPLEXES)
 
 
 def for_frameworks(candidates: list[Candidate]) -> int:
@@ -101,7 +106,8 @@ def for_frameworks(candidates: list[Candidate]) -> int:
 
 def for_kinds_of(generators: Iterable[str]) -> float:
     """The same, from how the structures were built, `ProbeStructure.generator`."""
-    return max(1.0, (2 + len({_kind(each) for each in generators if not each.startswith(FRAMEWORK)})) / 4)
+    kinds = {_kind(each) for each in generators if not each.startswith((FRAMEWORK, COMPLEXES))}
+    return max(1.0, (2 + len(kinds)) / 4)
 
 
 def _kind(generator: str) -> str:

@@ -14,12 +14,12 @@ from dft.probes.elements import element_structures, is_element
 
 #: What the structures of competing phases rest on, for reports.
 OFFLINE_SOURCE = (
-    "known formulas, structures by search (AFLOW prototypes, ordered lattices, molecules, chains); "
+    "known formulas, structures by search (AFLOW prototypes, ordered lattices, molecules, complexes, chains); "
     "elements in known types"
 )
 
-#: Structures of molecules or molecular ions and of chains, beyond the others, as shares of their number: what they hold
-#: may be molecules, chains or a network, and none is to take another's place.
+#: Structures of molecules, molecular ions or complexes, and of chains, beyond the others, as shares of their number:
+#: what they hold may be molecules, chains or a network, and none is to take another's place.
 SHARE_OF_MOLECULES, SHARE_OF_CHAINS = 0.4, 0.3
 
 #: Of a compound's other structures: single points on the small cells of prototypes are cheap and the ionic energy ranks
@@ -39,8 +39,9 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         seed: Of the campaign; the result depends on nothing else.
 
     Returns:
-        For an element its known structure first; for a compound those of molecules or molecular ions, then chains, then
-        prototypes, by the energy of the ions and by the elements in turn, then ordered lattices, layers first.
+        For an element its known structure first; for a compound those of molecules, molecular ions or complexes, then
+        chains, then prototypes, by the energy of the ions and by the elements in turn, then ordered lattices, layers
+        first.
 
     Raises:
         ValueError: If the formula is none, is too large for the cell, or no structure fits.
@@ -53,7 +54,7 @@ def build_competing(formula: str, settings: ProbeSettings, seed: int) -> list[Pr
         raise ValueError(
             f"competing phase {formula!r} has {n_atoms} atoms in its formula, more than max_atoms={settings.max_atoms}"
         )
-    kinds = ("molecules", "molecular-ions")  # of which a compound has one at most
+    kinds = ("molecules", "molecular-ions", "complexes")  # of which a compound has one at most
     n_molecules, n_chains = (round(share * settings.n_structures) for share in (SHARE_OF_MOLECULES, SHARE_OF_CHAINS))
     molecules = [probe for kind in kinds for probe in _turned(kind, composition, settings, seed, n_molecules)]
     chains = _turned("chains", composition, settings, seed, n_chains)

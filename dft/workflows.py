@@ -20,6 +20,7 @@ from dft.candidates import (
     furthest,
     in_proportion,
     is_among,
+    is_beside,
     largest_built,
     running,
 )
@@ -55,7 +56,8 @@ class ScreeningMaker(Maker):
         level: Identity of the level of theory.
         static_maker: atomate2 force-field Maker of a single point.
         relax_maker: Of a relaxation to the force limit.
-        n_relaxed: Candidates relaxed. More than two ways of building get more places, frameworks with names up to two.
+        n_relaxed: Candidates relaxed. More than two ways of building get more places, frameworks with names up to two;
+            complexes come in their turn beside these.
         full_cell: Atoms up to which that many are; of larger cells fewer are, in proportion.
         margin: A relaxation is given up if it will hardly end within this above the lowest so far, eV/atom.
         n_survivors: Structures handed on to the next level of a ladder.
@@ -130,7 +132,7 @@ class ScreeningMaker(Maker):
                 break
             self._relax(candidate, min((c.rank for c in finished), default=np.inf))
             finished += [candidate] if candidate.state == "done" else []
-            counted += candidate.state in ("done", "outranked")
+            counted += candidate.state in ("done", "outranked") and not is_beside(candidate)
         for candidate in running(candidates):
             candidate.state = "outranked"
         return finished

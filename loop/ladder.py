@@ -31,7 +31,7 @@ class Search(NamedTuple):
     """How hard the lowest structure of a composition is looked for.
 
     Attributes:
-        n_structures: Structures built.
+        n_structures: Structures built; complexes come besides.
         n_relaxed: Structures relaxed.
         margin: eV/atom; relaxations that will hardly end within it above the lowest are given up.
     """

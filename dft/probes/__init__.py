@@ -11,6 +11,7 @@ from pymatgen.core import Composition
 
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.chains import chains
+from dft.probes.complexes import complexes
 from dft.probes.known import given, substituted
 from dft.probes.molecular_ions import molecular_ions
 from dft.probes.molecules import molecules
@@ -28,11 +29,16 @@ GENERATORS: dict[str, Generator] = {
     "prototypes": prototypes,
     "molecules": molecules,
     "molecular-ions": molecular_ions,
+    "complexes": complexes,
     "chains": chains,
     "random": random_symmetric,
     "substitution": substituted,
     "given": given,
 }
+
+#: Generators whose structures come beside those of the others, as a share of their number: in the place of lattices
+#: they would cost more compositions their lowest structure than they gain.
+BESIDE = {"complexes": 0.3}
 
 __all__ = ["GENERATORS", "ProbeSettings", "ProbeStructure", "build_probes"]
 
@@ -46,8 +52,8 @@ def build_probes(composition: Composition, settings: ProbeSettings, seed: int) -
         seed: Of the campaign.
 
     Returns:
-        At most `settings.n_structures`, the generators in turn, each structure holding exactly the composition;
-        none where no known structure type fits.
+        At most `settings.n_structures`, the generators in turn, and then those of `BESIDE`; each structure holds
+        exactly the composition; none where no known structure type fits.
 
     Raises:
         ValueError: If a generator is unknown or builds another composition, or no packing has a site for every ion.
@@ -55,13 +61,16 @@ def build_probes(composition: Composition, settings: ProbeSettings, seed: int) -
     unknown = [name for name in settings.generators if name not in GENERATORS]
     if unknown:
         raise ValueError(f"generator {unknown[0]!r} is unknown, choose from {sorted(GENERATORS)}")
-    found = [GENERATORS[name](composition, settings, _rng(composition, name, seed)) for name in settings.generators]
-    in_turn = (probe for each in zip_longest(*found) for probe in each if probe is not None)
-    mixed = list(islice(in_turn, settings.n_structures))
-    for probe in mixed:
+    found = {n: iter(GENERATORS[n](composition, settings, _rng(composition, n, seed))) for n in settings.generators}
+    beside = {n: found.pop(n) for n in BESIDE if n in found and len(found) > 1}
+    in_turn = (probe for each in zip_longest(*found.values()) for probe in each if probe is not None)
+    built = list(islice(in_turn, settings.n_structures))
+    for name, further in beside.items():
+        built += islice(further, round(BESIDE[name] * settings.n_structures))
+    for probe in built:
         if probe.structure.composition.reduced_composition != composition.reduced_composition:
             raise ValueError(f"{probe.generator} built {probe.structure.formula} instead of {composition.formula}")
-    return mixed
+    return built
 
 
 def _rng(composition: Composition, generator: str, seed: int) -> np.random.Generator:

@@ -17,6 +17,9 @@ LAYERED, AS_PLACED = "layered", "as placed"
 #: How the name of a structure on a framework with a name of its own begins.
 FRAMEWORK = "framework"
 
+#: How the name of one with a complex anion does.
+COMPLEXES = "complexes"
+
 
 @dataclass(frozen=True)
 class ProbeStructure(MSONable):
@@ -53,7 +56,7 @@ class ProbeSettings:
 
     Attributes:
         generators: Names from `dft.probes.GENERATORS`, mixed in this order.
-        n_structures: Most structures kept per composition.
+        n_structures: Most structures kept per composition, those that come beside the others left out.
         max_atoms: Most atoms in a cell.
         min_atoms: A reduced formula with fewer atoms is multiplied up to a cell of at least this many.
         stackings: Anion packings: ``AB`` is fcc, ``ABA`` hcp, ``ABACA`` double hcp, ``ABAB`` the samarium stacking 9R,

@@ -54,12 +54,32 @@ def molecular_ions(
     charges = oxidation_states(composition)
     rest_of = dict(salts(composition, settings.max_atoms, drawn))
     rest_of.update(filter(None, [polyanion(composition, settings.max_atoms)]))
-    built = [(m, embedded(m, rng)) for m in usual_first(rest_of)]
+    usual = {m: rest_of[m] for m in usual_first(rest_of)}
+    return around("molecular ions", usual, charges, settings, rng)
+
+
+def around(
+    kind: str,
+    rest_of: Mapping[Molecule, Mapping[str, int]],
+    charges: Mapping[str, float],
+    settings: ProbeSettings,
+    rng: np.random.Generator,
+) -> Iterator[ProbeStructure]:
+    """Structures of anions, one in a cell, and the ions that are left around it.
+
+    Args:
+        kind: How they are called.
+        rest_of: Number of the other ions, by anion; in each packing the anions come in this order.
+        charges: Of the ions.
+        settings: How many structures.
+        rng: Turns the anions.
+    """
+    built = [(m, embedded(m, rng)) for m in rest_of]
     structures = (
         (with_ions(m, rest_of[m], partial(_turned, m, positions, name, rng), charges), f"{m.label}, {name}")
         for name, (m, positions) in product(PACKINGS, built)
     )
-    return first_placed("molecular ions", structures, settings, rng)
+    return first_placed(kind, structures, settings, rng)
 
 
 def first_placed(
@@ -82,7 +102,10 @@ def _turned(
 
 
 def salts(
-    composition: Composition, most: int, draw: Callable[[Mapping[str, int], int, int], Iterable[tuple[int, _Anion]]]
+    composition: Composition,
+    most: int,
+    draw: Callable[[Mapping[str, int], int, int], Iterable[tuple[int, _Anion]]],
+    metal: str = "",
 ) -> Iterator[tuple[_Anion, dict[str, int]]]:
     """Molecular anions that some formula units make, each with the ions that are left.
 
@@ -90,14 +113,15 @@ def salts(
         composition: Of the salt.
         most: Atoms in a cell.
         draw: Draws the anions of a formula unit's atoms, such as `dft.probes.molecules.drawn`.
+        metal: The centre of the anions, less electronegative than their other atoms; none for a non-metal.
     """
     charges = oxidation_states(composition)
     amounts = {s: round(n) for s, n in composition.reduced_composition.get_el_amt_dict().items()}
-    metals = {s: n for s, n in amounts.items() if Element(s).is_metal and charges[s] > 0}
+    metals = {s: n for s, n in amounts.items() if Element(s).is_metal and charges[s] > 0 and s != metal}
     others = {s: n for s, n in amounts.items() if s not in metals}
     if not metals or len(others) < 2:
         return
-    centre = min(others, key=lambda symbol: Element(symbol).X)
+    centre = metal or min(others, key=lambda symbol: Element(symbol).X)
     if charges[centre] <= 0 or any(charges[s] >= 0 for s in others if s != centre):
         return
     for free in _free(others, centre):

@@ -193,7 +193,7 @@ def as_anion(symbol: str) -> int:
 
 def _as_centre(symbol: str) -> list[int]:
     """Bonds that a centre may have: all its outer electrons or two, four, six fewer, but enough for an octet."""
-    outer = Element(symbol).group % 10
+    outer = (Element(symbol).group - 1) % 10 + 1
     return [n for n in range(outer, 0, -2) if n >= min(outer, 8 - outer)]
 
 

@@ -52,9 +52,9 @@ def test_known_structure_types_are_among_the_candidates(formula, spacegroup, nam
     assert spacegroup in {SpacegroupAnalyzer(p.structure).get_space_group_number() for p in built}
 
 
-def test_ternaries_without_a_prototype_get_ordered_lattices():
+def test_ternaries_without_a_prototype_get_complexes_and_ordered_lattices():
     built = build_competing("Li4SnS4", FEW, 0)
-    assert {p.generator.split(":")[0] for p in built} == {"ordered lattice"}
+    assert {p.generator.split(":")[0] for p in built} == {"complexes", "ordered lattice"}
     assert {p.structure.composition.reduced_formula for p in built} == {"Li4SnS4"}
 
 
