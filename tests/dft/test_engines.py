@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
+from ase.calculators.calculator import compare_atoms
 from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.core import Lattice, Structure
 
-from dft.engines import chgnet, denormals_as_zero, derivatives_at_once
+from dft.engines import chgnet, denormals_as_zero, derivatives_at_once, lennard_jones
 
 
 @pytest.mark.physics
@@ -18,6 +20,32 @@ def test_forces_and_stress_are_those_of_chgnet_itself():
     for key in ("energy", "forces", "stress"):
         assert np.allclose(ours.results[key], theirs.results[key], atol=1e-6), key
     assert np.abs(ours.results["forces"]).max() > 0.05  # eV/Å: the atom out of its place is pulled back
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda atoms: None, set()),
+        (lambda atoms: atoms.positions.__setitem__((0, 0), 0.1), {"positions"}),
+        (lambda atoms: atoms.set_cell([5.0, 5.0, 6.0]), {"cell"}),
+        (lambda atoms: atoms.set_pbc([True, True, False]), {"pbc"}),
+        (lambda atoms: atoms.numbers.__setitem__(1, 18), {"numbers"}),
+        (lambda atoms: atoms.set_initial_magnetic_moments([1.0, 0.0]), {"initial_magmoms"}),
+        (lambda atoms: atoms.set_tags([1, 0]), set()),
+    ],
+)
+def test_what_has_changed_is_told_as_ase_tells_it_and_only_then_is_computed_again(change, named):
+    atoms = Atoms("Ne2", [[0, 0, 0], [2.5, 2.5, 2.5]], cell=[5.0, 5.0, 5.0], pbc=True)
+    calculator = lennard_jones()
+    atoms.calc = calculator
+    atoms.get_forces()
+    before = calculator.calls
+    atoms.get_potential_energy()
+    assert calculator.calls == before
+    change(atoms)
+    assert set(calculator.check_state(atoms)) == named == set(compare_atoms(calculator.atoms, atoms))
+    atoms.get_potential_energy()
+    assert calculator.calls == before + bool(named)
 
 
 def test_one_sweep_gives_every_derivative_by_its_own_leaf():
