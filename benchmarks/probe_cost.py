@@ -23,6 +23,7 @@ from pymatgen.core import Composition
 from dft.levels import FORCE_FIELDS, LevelOfTheory, force_field
 from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.workflows import ScreeningMaker
+from loop.config import DEFAULT_GENERATORS
 from loop.ladder import SEARCHES
 
 #: Of Li-Sn-S-Cl, 10 to 16 atoms in the formula or its multiple.
@@ -42,7 +43,7 @@ def main() -> None:
     torch.set_num_threads(1)
     chosen = force_field(arguments.level)
     search = SEARCHES[arguments.search]
-    settings = ProbeSettings(n_structures=search.n_structures, max_atoms=16)
+    settings = ProbeSettings(DEFAULT_GENERATORS, n_structures=search.n_structures, max_atoms=16)
     funnel = ScreeningMaker.from_level(chosen, **search.funnel)
     funnel.load_engine()
     rows = [compare(formula, settings, funnel, chosen, arguments.seed) for formula in arguments.compositions]
