@@ -36,7 +36,7 @@ def test_no_two_ions_start_on_top_of_each_other():
 
 
 def test_unknown_generator_and_packing_are_named():
-    with pytest.raises(ValueError, match=r"generator 'magic' is unknown, choose from \['chains', 'frameworks'"):
+    with pytest.raises(ValueError, match=r"generator 'magic' is unknown, choose from \['chains', 'complexes'"):
         build_probes(Composition("LiCl"), ProbeSettings(generators=("magic",)), 0)
     with pytest.raises(ValueError, match=r"packing 'AAB' is unknown"):
         packing("AAB")
