@@ -130,17 +130,9 @@ class RankerSettings(_Section):
 
 
 Generator = Literal[
-    "ordered",
-    "frameworks",
-    "prototypes",
-    "molecules",
-    "molecular-ions",
-    "complexes",
-    "chains",
-    "random",
-    "substitution",
-    "given",
-]
+    "ordered", "frameworks", "prototypes", "molecules", "molecular-ions", "complexes", "chains",
+    "random", "substitution", "given",
+]  # fmt: skip
 DEFAULT_GENERATORS: tuple[Generator, ...] = ("ordered", "molecular-ions", "chains", "complexes")
 _GENERATORS = f"ways of building structures: {', '.join(get_args(Generator))}"
 
