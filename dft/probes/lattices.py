@@ -17,6 +17,9 @@ FCC_CELL = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
 #: A cell and those around it, in lattice vectors, shape (27, 3).
 NEIGHBOURING_CELLS = np.array(list(product((-1, 0, 1), repeat=3)))
 
+#: Sums of three vectors, up to the sign of the whole.
+_SIGNS = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]])
+
 _LAYER = {"A": np.array([0.0, 0.0]), "B": np.array([1 / 3, 2 / 3]), "C": np.array([2 / 3, 1 / 3])}
 
 
@@ -112,7 +115,9 @@ def _body_centred() -> SiteLattice:
 
 
 def _hermite_normal_forms(size: int) -> Iterator[np.ndarray]:
-    """All lower-triangular integer matrices of determinant `size` that give distinct superlattices.
+    """All integer matrices of determinant `size` whose rows make distinct superlattices of cell vectors as rows.
+
+    Upper-triangular: the lower-triangular forms of the source make them of vectors as columns.
 
     Source:
         Hart & Forcade, Phys. Rev. B 77, 224115 (2008), doi 10.1103/PhysRevB.77.224115.
@@ -123,7 +128,7 @@ def _hermite_normal_forms(size: int) -> Iterator[np.ndarray]:
             for b in range(c):
                 for d in range(f):
                     for e in range(f):
-                        yield np.array([[a, 0, 0], [b, c, 0], [d, e, f]])
+                        yield np.array([[a, b, d], [0, c, e], [0, 0, f]])
 
 
 def _metric(cell: np.ndarray) -> tuple[float, ...]:
@@ -142,7 +147,12 @@ def _reduced(cell: np.ndarray) -> np.ndarray:
             for j in range(3):
                 if i != j:
                     cell[i] -= np.rint(cell[i] @ cell[j] / (cell[j] @ cell[j])) * cell[j]
-        if np.array_equal(before, cell):
+        longest = np.argmax((cell**2).sum(axis=1).round(9))
+        sums = _SIGNS @ cell
+        shortest = sums[np.argmin((sums**2).sum(axis=1).round(9))]
+        if shortest @ shortest < cell[longest] @ cell[longest] - 1e-9:
+            cell[longest] = shortest
+        elif np.array_equal(before, cell):
             break
     return cell if np.linalg.det(cell) > 0 else -cell
 

@@ -181,7 +181,7 @@ def _in_turn(
     """One structure of each family, then the next of each; those of equal size and energy are the same."""
     seen: set[tuple[int, int]] = set()
     depth = max(map(len, families.values()))
-    ranked = sorted(families.items(), key=lambda item: item[1][0][0])
+    ranked = sorted(families.items(), key=lambda item: (round(item[1][0][0], 9), item[0]))
     for k in range(depth):
         for family, found in ranked:
             if k >= len(found):

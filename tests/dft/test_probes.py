@@ -8,7 +8,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from dft.guards import shortest_contact
 from dft.probes import ProbeSettings, build_probes
 from dft.probes.electrostatics import _matrix_of_shape, born_minimum, swap_descents, unit_charge_matrix
-from dft.probes.lattices import compact_supercells, packing
+from dft.probes.lattices import _hermite_normal_forms, compact_supercells, packing
 
 FEW = ProbeSettings(restarts=6, supercells=1)
 
@@ -53,6 +53,30 @@ def test_close_packings_have_density_and_neighbours_of_touching_spheres(name, de
     spheres = Structure(Lattice(lattice.cell), ["Cl"] * len(lattice.anions), lattice.anions)
     assert len(spheres) / spheres.volume == pytest.approx(density)
     assert {len(found) for found in spheres.get_all_neighbors(1.001)} == {neighbours}
+
+
+@pytest.mark.parametrize(("size", "number"), [(1, 1), (2, 7), (3, 13), (4, 35), (5, 31), (6, 91)])
+def test_every_superlattice_is_tried_once(size, number):
+    """Numbers of all sublattices of an index, Hart & Forcade, Phys. Rev. B 77, 224115 (2008), table I."""
+    forms = list(_hermite_normal_forms(size))
+    points = [np.linalg.inv(form) for form in forms]
+    same = [[np.allclose(form @ inverse, np.rint(form @ inverse)) for inverse in points] for form in forms]
+    assert len(forms) == number
+    assert np.array_equal(same, np.eye(number))
+
+
+@pytest.mark.parametrize(("name", "size", "edge"), [("AB", 4, np.sqrt(2)), ("bcc", 2, 1.0)])
+def test_most_compact_supercell_of_a_cubic_packing_is_the_cube(name, size, edge):
+    cube = Lattice(compact_supercells(packing(name), size, 1, np.random.default_rng(0))[0].cell)
+    assert cube.abc == pytest.approx([edge] * 3)
+    assert cube.angles == pytest.approx([90.0] * 3)
+
+
+def test_no_lattice_vector_of_a_supercell_can_be_made_shorter():
+    for name, size in (("AB", 8), ("ABAB", 6), ("bcc", 6)):
+        for lattice in compact_supercells(packing(name), size, 20, np.random.default_rng(0)):
+            sums = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]]) @ lattice.cell
+            assert min(np.linalg.norm(sums, axis=1)) >= max(np.linalg.norm(lattice.cell, axis=1)) - 1e-6
 
 
 @pytest.mark.parametrize(
