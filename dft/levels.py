@@ -48,7 +48,9 @@ class LevelOfTheory:
     @property
     def identity(self) -> str:
         """All that decides an energy at this level; entries of different identities never share a hull."""
-        return f"{self.model}|{self.package}=={version(self.package)}|CellBFGS-2|fmax={self.fmax:g}|cell=free"
+        relaxed = f"CellBFGS-2|fmax={self.fmax:g}|cell=free"
+        steps = "" if self.max_steps == LevelOfTheory.max_steps else f"|max_steps={self.max_steps}"
+        return f"{self.model}|{self.package}=={version(self.package)}|{relaxed}{steps}"
 
     def static_maker(self) -> Maker:
         """atomate2 Maker of a single point."""

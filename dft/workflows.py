@@ -244,12 +244,16 @@ def _counted(probe: dict[str, Any]) -> list[Any]:
     """What counts of a structure, from its plain values."""
     return [
         probe["generator"],
-        [[f"{x:.4f}" for x in row] for row in probe["structure"]["lattice"]["matrix"]],
+        [[_rounded(x, 4) for x in row] for row in probe["structure"]["lattice"]["matrix"]],
         [
-            [site["species"][0]["element"], *(f"{x % 1:.5f}" for x in site["abc"])]
+            [site["species"][0]["element"], *(_rounded(round(x, 5) % 1, 5) for x in site["abc"])]
             for site in probe["structure"]["sites"]
         ],
     ]
+
+
+def _rounded(x: float, digits: int) -> str:
+    return f"{round(x, digits) + 0.0:.{digits}f}"  # that is never -0
 
 
 def _run(maker: Any, candidate: Candidate) -> dict[str, Any] | None:
@@ -263,6 +267,8 @@ def _run(maker: Any, candidate: Candidate) -> dict[str, Any] | None:
         forces = np.linalg.norm(np.array(frame["forces"]), axis=1)
         if not np.isfinite(energy) or not np.isfinite(forces).all():
             raise ValueError("energy or forces are not numbers")
+    except (OSError, MemoryError, ImportError):  # of the machine: a full disk says nothing about this candidate
+        raise
     except Exception as error:  # one candidate's failure is recorded and must not end the others
         candidate.state, candidate.reason = "failed", f"{type(error).__name__}: {error}"
         return None

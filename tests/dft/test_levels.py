@@ -21,8 +21,9 @@ def test_unknown_setting_is_named():
 
 def test_identity_tells_models_and_settings_apart():
     assert level("chgnet").identity.startswith("chgnet-0.3.0|chgnet==")
-    identities = {level("chgnet").identity, level("chgnet", fmax=0.1).identity, level("chgnet-r2scan").identity}
-    assert len(identities) == 3
+    others = level("chgnet", fmax=0.1), level("chgnet", max_steps=5), level("chgnet-r2scan")
+    assert len({level("chgnet").identity, *(other.identity for other in others)}) == 4
+    assert level("chgnet", max_steps=300).identity == level("chgnet").identity
 
 
 def test_checkpoint_where_none_is_taken_is_refused():

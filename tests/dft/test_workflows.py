@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -224,6 +225,12 @@ def test_every_candidate_failing_is_a_failure_without_energy():
     assert (out["state"], out["energy_per_atom"], out["reason"]) == ("failed", None, "RuntimeError: no weights")
 
 
+def test_an_error_of_the_machine_is_not_the_candidates():
+    full = dict.fromkeys(VOLUME.values(), OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(OSError, match="No space left"):
+        screen([A, B], SINGLES, full)
+
+
 def test_structures_of_two_compositions_are_refused():
     other = ProbeStructure(Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]]), "given")
     with pytest.raises(ValueError, match=r"one composition, not of \['Li', 'LiCl'\]"):
@@ -234,6 +241,13 @@ def test_hash_tells_structures_levels_and_settings_apart():
     assert structure_hash([A], "x") == structure_hash([salt(5.0, "a")], "x")
     hashes = {structure_hash(*key) for key in (([A], "x"), ([B], "x"), ([A], "y"), ([A, B], "x"), ([A], "x", {"n": 1}))}
     assert len(hashes) == 5
+
+
+def test_hash_is_the_same_on_either_side_of_zero():
+    cell = [[4, 0, 1e-9], [0, 4, 0], [0, 0, 4]], [[4, 0, -1e-9], [0, 4, 0], [0, 0, 4]]
+    atoms = [[0, 0, 0], [0.5, 0.5, 0.5]], [[-1e-17, 1 - 1e-7, 0], [0.5, 0.5, 0.5]]
+    one, other = (ProbeStructure(Structure(c, ["Li", "Cl"], a), "given") for c, a in zip(cell, atoms, strict=True))
+    assert structure_hash([one], "x") == structure_hash([other], "x")
 
 
 def test_hash_is_the_same_in_another_process(tmp_path):
