@@ -51,6 +51,8 @@ def missing(settings: VaspSettings, elements: Collection[str] = ()) -> str:
         settings: Of the level.
         elements: Those whose POTCARs are needed.
     """
+    if mixed := _mixed(settings, elements):
+        return mixed
     from atomate2 import SETTINGS
 
     program = (shlex.split(os.path.expandvars(SETTINGS.VASP_CMD)) or [""])[0]
@@ -62,6 +64,26 @@ def missing(settings: VaspSettings, elements: Collection[str] = ()) -> str:
     functional, symbols = _potcars(settings)
     absent = sorted(symbols.get(e, e) for e in elements if not _has_potcar(folder, functional, symbols.get(e, e)))
     return f"no POTCAR {', '.join(absent)} of the set {functional} in {folder}" if absent else ""
+
+
+def _mixed(settings: VaspSettings, elements: Collection[str]) -> str:
+    """Why energies would not compare: the Materials Project's U goes to a metal in an oxide or fluoride, not in others.
+
+    Its corrections for that, and for anions, are not applied to a campaign's energies.
+    """
+    from pymatgen.io.vasp.sets import MPRelaxSet
+
+    if settings.functional != "GGA" or settings.incar.get("LDAU") is False:
+        return ""
+    with_u = MPRelaxSet.CONFIG["INCAR"]["LDAUU"]
+    anions = [e for e in elements if e in with_u]
+    metals = sorted({e for anion in anions for e, u in with_u[anion].items() if u and e in elements})
+    if not metals:
+        return ""
+    return (
+        f"{', '.join(metals)} would have a U beside {', '.join(anions)} and none elsewhere, which no hull can hold "
+        "together: choose 'vasp-r2scan', set level_settings: {vasp: {incar: {LDAU: false}}}, or leave these out"
+    )
 
 
 def _potcar_folder() -> Path | None:

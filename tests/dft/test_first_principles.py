@@ -72,6 +72,17 @@ def test_missing_potcars_are_told(monkeypatch, tmp_path):
     assert "of the set PBE_54" in missing("vasp-r2scan", ["Li"])
 
 
+def test_metals_with_a_u_in_oxides_alone_are_refused_on_one_hull(monkeypatch, tmp_path):
+    monkeypatch.setattr("dft.vasp.shutil.which", lambda asked: "/bin/true")
+    monkeypatch.setenv("PMG_VASP_PSP_DIR", str(tmp_path))
+    told = missing("vasp", ["Li", "Fe", "O", "S"])
+    assert told.startswith("Fe would have a U beside O and none elsewhere")
+    assert "{LDAU: false}" in told
+    without_u = missing("vasp", ["Li", "Fe", "O", "S"], {"incar": {"LDAU": False}})
+    for other in (without_u, missing("vasp", ["Li", "Fe", "S", "Cl"]), missing("vasp-r2scan", ["Li", "Fe", "O", "S"])):
+        assert other.startswith("no POTCAR")
+
+
 def test_the_lowest_of_several_structures_counts():
     found = [document(salt(), -3.7), document(salt(), -3.9), document(salt(7.0), -4.5)]
     out = summarise.original(found, [PROBE, PROBE, PROBE], "cp2k|PBE")
