@@ -25,6 +25,8 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_lithium_chloride(
     mongo: MongoServer, slurm: Slurm, cluster_files: Path, repository: Path, data_folder: Path, monkeypatch
 ):

@@ -22,6 +22,7 @@ def commands(page: str) -> list[str]:
     return lines[first : lines.index("kill %2 %1")]
 
 
+@pytest.mark.long
 def test_the_page_gives_a_finished_campaign_of_three_cycles(
     mongo: MongoServer, slurm: Slurm, tmp_path: Path, repository: Path
 ):

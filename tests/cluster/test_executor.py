@@ -288,6 +288,7 @@ def test_a_killed_worker_is_found_and_its_run_made_again(site, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_queue_job_that_is_cancelled_and_one_whose_time_is_up(site, slurm):
     # beside the worker's job a plain one: Slurm warns it by SIGTERM before it kills it
     trap = f"trap 'touch {site.folder}/warned' TERM; while true; do sleep 0.2; done"

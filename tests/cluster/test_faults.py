@@ -363,6 +363,8 @@ def test_a_ladder_is_climbed_by_the_cluster_batch_by_batch_as_it_is_here(site, d
     assert sum("; at chgnet expected " in row["reason"] for row in chosen[1]) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_what_a_positive_rests_on_is_searched_for_again_by_the_cluster_as_it_is_here(site, drivers, fresh):
     changes = {
         "competing": {"source": "offline", "max_atoms": 8, "by_analogy": 0},
