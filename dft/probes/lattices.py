@@ -1,4 +1,4 @@
-"""Anion packings, their tetrahedral and octahedral sites, and compact supercells of them."""
+"""Anion packings, their tetrahedral and octahedral sites, and supercells of them."""
 
 from __future__ import annotations
 
@@ -85,15 +85,21 @@ def packing(name: str) -> SiteLattice:
     return SiteLattice(cell, frac(anions), frac(tetrahedral), frac(octahedral), frac(layered))
 
 
-def compact_supercells(lattice: SiteLattice, size: int, n: int, rng: np.random.Generator) -> list[SiteLattice]:
-    """Supercells of `size` unit cells: the most compact one, then others drawn from the compact quarter.
+def supercells(lattice: SiteLattice, size: int, n: int, rng: np.random.Generator) -> list[SiteLattice]:
+    """Supercells that differ in shape: the most compact one, then others drawn from all.
 
-    Compact cells keep the periodic images apart, so that a decoration is not forced into rods and sheets.
+    Compact cells keep the periodic images apart, so that a decoration is not forced into rods and sheets; in long ones
+    are the crystals that are just these, and repeat after an ion or two along the other vectors.
+
+    Args:
+        lattice: The unit cell.
+        size: Unit cells in a supercell.
+        n: How many, at most.
+        rng: Draws them.
     """
     ordered = _by_compactness(tuple(lattice.cell.ravel().tolist()), size)
-    rest = ordered[1 : max(n + 1, len(ordered) // 4)]
-    picked = rng.permutation(len(rest))[: n - 1]
-    return [lattice.supercell(hnf) for hnf in (ordered[0], *(rest[i] for i in sorted(picked)))]
+    drawn = sorted(rng.permutation(len(ordered) - 1)[: n - 1] + 1)
+    return [lattice.supercell(ordered[i]) for i in (0, *drawn)]
 
 
 @cache

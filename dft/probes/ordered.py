@@ -18,15 +18,15 @@ from dft.compositions import oxidation_states
 from dft.probes.arrangements import HOLES, SAME_ENERGY, Draft, Ions, Sites, arrange
 from dft.probes.base import AS_PLACED, FRAMEWORK, LAYERED, ProbeSettings, ProbeStructure
 from dft.probes.frameworks import FRAMEWORKS, framework
-from dft.probes.lattices import PACKING_NAMES, compact_supercells, packing
+from dft.probes.lattices import PACKING_NAMES, packing, supercells
 from dft.probes.rigid_ions import are_covalent, relaxed_as_ions
 from dft.probes.volumes import displaced, has_anions, is_large_cation, noise_for
 
 #: Atoms in a cell that still relaxes in reasonable time; beyond it a formula is not doubled without need.
 MODERATE_CELL = 18
 
-#: More than there are families, which come in turn: so many structures hold one of each.
-FAMILIES = 40
+#: More than there are families in cells of either size, which come in turn: so many structures hold one of each.
+FAMILIES = 80
 
 #: The framework that no packing holds: its anions are packed as the atoms of MgCu2. Many lithium conductors have it.
 ARGYRODITE = "argyrodite"
@@ -86,12 +86,12 @@ class _Arranged:
 def _arranged(
     composition: Composition, settings: ProbeSettings, lattices: tuple[str, ...], rng: np.random.Generator
 ) -> list[_Arranged]:
-    families: dict[str, list[tuple[float, Draft]]] = {}
+    families: dict[tuple[str, int], list[tuple[float, Draft]]] = {}
     for cell_formula in cell_formulas(composition, settings):
         for large_packed in _packings_of_cations(composition):
             ions = _split(cell_formula, large_packed)
             for family, energy, draft in _families(ions, settings, lattices, rng):
-                families.setdefault(family, []).append((energy, draft))
+                families.setdefault((family, len(draft.symbols)), []).append((energy, draft))
     for found in families.values():
         found.sort(key=lambda pair: round(pair[0], 9))  # mirror images stay in order on every machine
     if not families:
@@ -153,7 +153,7 @@ def _families(
         if len(ions.packed) % len(lattice.anions):
             continue
         size = len(ions.packed) // len(lattice.anions)
-        for cell in compact_supercells(lattice, size, settings.supercells, rng):
+        for cell in supercells(lattice, size, settings.supercells, rng):
             sites = Sites.of(cell, ions)
             for holes in _kinds_of_holes(name, ions):
                 for energy, draft in arrange(ions, sites, holes, settings, rng):
@@ -176,18 +176,21 @@ def _family_name(name: str, holes: str, ions: Ions) -> str:
 
 
 def _in_turn(
-    composition: Composition, families: dict[str, list[tuple[float, Draft]]]
+    composition: Composition, families: dict[tuple[str, int], list[tuple[float, Draft]]]
 ) -> Iterator[tuple[Structure, str]]:
-    """One structure of each family, then the next of each; those of equal size and energy are the same."""
+    """One structure of each family and size of cell, then the next of each; of equal size and energy they are the same.
+
+    A larger cell holds what the smaller one does, so that by energy alone the simpler structures would have no turn.
+    """
     seen: set[tuple[int, int]] = set()
     depth = max(map(len, families.values()))
     ranked = sorted(families.items(), key=lambda item: (round(item[1][0][0], 9), item[0]))
     for k in range(depth):
-        for family, found in ranked:
+        for (family, n_atoms), found in ranked:
             if k >= len(found):
                 continue
             energy, draft = found[k]
-            key = (len(draft.symbols), round(energy / SAME_ENERGY))
+            key = (n_atoms, round(energy / SAME_ENERGY))
             if key not in seen:
                 seen.add(key)
                 structure = draft.structure()

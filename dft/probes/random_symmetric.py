@@ -19,13 +19,11 @@ from dft.guards import shortest_contact
 from dft.probes.arrangements import SAME_ENERGY, scaled_to_minimum
 from dft.probes.base import ProbeSettings, ProbeStructure
 from dft.probes.ordered import cell_formulas
+from dft.probes.prototypes import FITS_FROM
 from dft.probes.volumes import rattled
 
 #: Space groups drawn for each structure wanted: many hold no such number of atoms, or only on top of each other.
 DRAWS = 6
-
-#: As for prototypes: a crystal whose sites come nearer than this fraction of the sum of covalent radii is left out.
-FITS_FROM = 0.7
 
 _N_SPACE_GROUPS = 230
 

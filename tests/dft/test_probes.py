@@ -8,7 +8,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from dft.guards import shortest_contact
 from dft.probes import ProbeSettings, build_probes
 from dft.probes.electrostatics import _matrix_of_shape, born_minimum, swap_descents, unit_charge_matrix
-from dft.probes.lattices import _hermite_normal_forms, compact_supercells, packing
+from dft.probes.lattices import _hermite_normal_forms, packing, supercells
 
 FEW = ProbeSettings(restarts=6, supercells=1)
 
@@ -67,14 +67,14 @@ def test_every_superlattice_is_tried_once(size, number):
 
 @pytest.mark.parametrize(("name", "size", "edge"), [("AB", 4, np.sqrt(2)), ("bcc", 2, 1.0)])
 def test_most_compact_supercell_of_a_cubic_packing_is_the_cube(name, size, edge):
-    cube = Lattice(compact_supercells(packing(name), size, 1, np.random.default_rng(0))[0].cell)
+    cube = Lattice(supercells(packing(name), size, 1, np.random.default_rng(0))[0].cell)
     assert cube.abc == pytest.approx([edge] * 3)
     assert cube.angles == pytest.approx([90.0] * 3)
 
 
 def test_no_lattice_vector_of_a_supercell_can_be_made_shorter():
     for name, size in (("AB", 8), ("ABAB", 6), ("bcc", 6)):
-        for lattice in compact_supercells(packing(name), size, 20, np.random.default_rng(0)):
+        for lattice in supercells(packing(name), size, 20, np.random.default_rng(0)):
             sums = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]]) @ lattice.cell
             assert min(np.linalg.norm(sums, axis=1)) >= max(np.linalg.norm(lattice.cell, axis=1)) - 1e-6
 
@@ -102,7 +102,7 @@ def test_holes_are_coordinated_as_their_names_say(name, tetrahedral, octahedral)
 
 def test_supercells_repeat_every_site():
     lattice = packing("AB")
-    for cell in compact_supercells(lattice, 6, 3, np.random.default_rng(0)):
+    for cell in supercells(lattice, 6, 3, np.random.default_rng(0)):
         assert abs(np.linalg.det(cell.cell)) == pytest.approx(6 * abs(np.linalg.det(lattice.cell)))
         assert [len(x) for x in (cell.anions, cell.tetrahedral, cell.octahedral)] == [6, 12, 6]
         sites = Structure(Lattice(cell.cell), ["Cl"] * 6, cell.anions)
