@@ -155,7 +155,10 @@ class Cycle:
         positive, negative = self._judged("positive"), self._judged("filtered", "undecided")
         if not (self.campaign.settings.feedback.reweight_by_verdicts and positive and negative and usual):
             return [None for _ in names]
-        known = [field for field in self.known.fields if len(field.anions) == 2 and not field.has_repeats]
+        # A known field that was explored all the same counts by its verdict alone: each field has one row.
+        judged = {*positive, *negative}
+        rest = [field for field in self.known.fields if field not in judged]
+        known = [field for field in rest if len(field.anions) == 2 and not field.has_repeats]
         everything = list(dict.fromkeys([*usual, *positive, *negative, *known]))
         seed = self.campaign.settings.seed
         odds = verdict_log_odds(usual, known, positive, negative, seed, ranker.coordinates(everything))
