@@ -69,8 +69,9 @@ def read_compositions(path: Path, phase_field: PhaseField) -> list[str]:
         UserError: Naming the file, the row and what is wrong.
     """
     try:
-        table = pd.read_csv(path, dtype=str)
-        formulas = table["composition"].dropna().tolist()
+        # Otherwise pandas takes sodium nitride, NaN, for a missing value.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        formulas = [formula for formula in table["composition"] if formula.strip()]
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except KeyError:
