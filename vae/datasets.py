@@ -179,7 +179,7 @@ def _column(path: Path, column: str) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give a CSV file with a column {column!r}")
     try:
-        # Without this, pandas reads sodium (NaN) and nitrogen-free names as missing values.
+        # Without this, pandas reads cells such as NA and NaN as missing values, not as names that are refused.
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="replace")
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is no CSV file with a column {column!r}: {error}") from None

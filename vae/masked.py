@@ -228,7 +228,7 @@ class MaskedRanker:
         return ranker
 
     def _calibrate(self, fields: Tensor) -> Calibration | None:
-        """On the fields that each member held out: neither its weights nor, here, its memory knows them."""
+        """On the fields that each member held out: of these it knows only how often each element stands where."""
         reported, unlabelled = [], []
         other = random_fields(fields, N_UNLABELLED, self.seed)
         for i, member in enumerate(self._fitted()):
