@@ -27,6 +27,7 @@ from vae import PhaseField
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
 from vae.descriptors import element_descriptors, set_aside
 from vae.knowledge import exclude
+from vae.phase_fields import data_hash
 
 if TYPE_CHECKING:
     from vae.ranking import Ranker
@@ -95,7 +96,7 @@ class Cycle:
         self.show(Event("stage", text=f"training on {len(training)} known fields to rank {len(candidates)} candidates"))
         with self.campaign.timed(self.number, "training"):
             last = self._last_ranker()
-            if last is not None and last.trained_on == KnownFields(tuple(training), "", "").hash:
+            if last is not None and last.trained_on == data_hash(training):
                 ranker = last
             else:
                 start = last if last is not None and last.warm_starts < WARM_STARTS else None

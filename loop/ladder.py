@@ -20,11 +20,10 @@ from loop.field_hull import FieldHull, field_hull
 from loop.ladder_settings import section_of
 from loop.levels_of_field import AT
 from loop.records import Role
+from loop.units import MEV
 
 if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel, FirstPrinciplesMaker
-
-MEV = 1000.0  # meV per eV
 
 
 class Search(NamedTuple):
