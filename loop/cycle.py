@@ -171,7 +171,12 @@ class Cycle:
         return [field for field in fields if len(field.anions) == 2]
 
     def propose(self) -> list[PhaseField]:
-        """Choose the fields of this cycle."""
+        """Choose the fields of this cycle.
+
+        Raises:
+            UserError: If every candidate field has been explored.
+            Waiting: If the user is to look at them first.
+        """
         if not self.campaign.proposals(self.number):
             settings = self.campaign.settings
             proposals = self._choose(settings.fields_per_cycle, self.campaign.settled_fields())
@@ -205,10 +210,19 @@ def run_campaign(
 ) -> int:
     """Bring a campaign to `cycles` completed cycles in total, with a report after each.
 
-    With `detach` nobody waits for calculations on a cluster: the run ends with `Waiting` when they are submitted.
+    Args:
+        campaign: Opened by its only driver.
+        cycles: In total, those of earlier runs included.
+        show: Told what happens.
+        write_report: Called after each cycle.
+        detach: Wait for no calculation on a cluster.
 
     Returns:
         How many cycles were made now.
+
+    Raises:
+        UserError: If a level cannot run here or no field is left.
+        Waiting: If proposals wait for the user, or with `detach` when calculations are submitted.
     """
     first = campaign.completed_cycles() + 1
     screening = checked_ladder(campaign, _elements(campaign.settings) if first <= cycles else ())[0]

@@ -22,6 +22,12 @@ from vae import PhaseField
 def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: list[str], show: Show) -> None:
     """Explore one field as the only cycle of a campaign of its own.
 
+    Args:
+        campaign: Opened by its only driver.
+        phase_field: See `read_field`.
+        compositions: Formulas to probe; none for those that the campaign's strategy chooses.
+        show: Told what happens.
+
     Raises:
         UserError: If the folder holds a campaign of something else.
     """
