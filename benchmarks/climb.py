@@ -113,7 +113,8 @@ def published(table: Path, n: int) -> Iterator[tuple[Puzzle, Level]]:
 
     Formation energies are not in it; a strictly convex function of the composition puts those at zero on one hull.
     """
-    rows = pd.read_csv(table, usecols=["formula", "e_above_hull_eV_per_atom"])
+    missing = {"e_above_hull_eV_per_atom": ["", "nan", "NaN"]}  # among formulas NaN is sodium nitride
+    rows = pd.read_csv(table, usecols=["formula", *missing], keep_default_na=False, na_values=missing)
     systems: dict[frozenset[str], Level] = defaultdict(dict)
     for formula, energy in rows.itertuples(index=False):
         if energy <= 0.5:

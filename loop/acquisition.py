@@ -69,7 +69,7 @@ def verdict_log_odds(
 
     Args:
         candidates: Fields to choose from; the explored ones may be among them.
-        known: Known from the start.
+        known: Known from the start, less those that were explored all the same.
         positive: Explored, with a positive verdict.
         negative: Explored, filtered or undecided.
         seed: Draws the candidates that stand for the unexplored.
@@ -92,8 +92,8 @@ def _reason(row: Mapping[Any, Any], n_candidates: int, strategy: str, log_odds: 
     parts = [f"rank {row['rank']} of {n_candidates} (score {row['score']:.3f})"]
     if nearest := str(row.get("nearest_known") or ""):
         parts.append(f"nearest known {nearest}")
-    if log_odds:
-        said = log_odds.get(row["phase_field"], 0.0)
+    said = (log_odds or {}).get(row["phase_field"])
+    if log_odds and said is not None:
         better = np.mean([said > other for other in log_odds.values()])
         parts.append(f"by the verdicts so far more promising than {better:.0%} of the fields")
     how = {"exploit": "the most promising", "balanced": "promise, some doubt and novelty", "explore": "unfamiliar"}

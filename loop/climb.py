@@ -18,11 +18,12 @@ from loop.acquisition import choose_compositions
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.field_hull import FieldHull, entry_of
-from loop.ladder import MEV, Rung, hull_at
+from loop.ladder import Rung, hull_at
 from loop.ladder_settings import section_of
 from loop.records import CalculationRecord, Role
 from loop.stopping import Spent, StopRules
 from loop.strategies import Choice
+from loop.units import MEV
 from vae import PhaseField
 
 

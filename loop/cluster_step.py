@@ -31,7 +31,12 @@ class TakeNextStep(FiretaskBase):
     required_params = ("folder", "cycles")
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
-        """Take the step; what a person must mend fails this Firework with its sentence."""
+        """Take the step; what a person must mend fails this Firework with its sentence.
+
+        Raises:
+            FileNotFoundError: If the campaign folder is not visible here.
+            RuntimeError: If the step failed.
+        """
         command = ["-m", "loop.cli", "run", "--dir", self["folder"], "--cycles", str(self["cycles"]), "--detach"]
         if not Path(self["folder"]).is_dir():
             raise FileNotFoundError(f"the campaign folder {self['folder']} is not visible here")

@@ -27,6 +27,7 @@ from vae import PhaseField
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
 from vae.descriptors import element_descriptors, set_aside
 from vae.knowledge import exclude
+from vae.phase_fields import data_hash
 
 if TYPE_CHECKING:
     from vae.ranking import Ranker
@@ -95,7 +96,7 @@ class Cycle:
         self.show(Event("stage", text=f"training on {len(training)} known fields to rank {len(candidates)} candidates"))
         with self.campaign.timed(self.number, "training"):
             last = self._last_ranker()
-            if last is not None and last.trained_on == KnownFields(tuple(training), "", "").hash:
+            if last is not None and last.trained_on == data_hash(training):
                 ranker = last
             else:
                 start = last if last is not None and last.warm_starts < WARM_STARTS else None
@@ -155,7 +156,10 @@ class Cycle:
         positive, negative = self._judged("positive"), self._judged("filtered", "undecided")
         if not (self.campaign.settings.feedback.reweight_by_verdicts and positive and negative and usual):
             return [None for _ in names]
-        known = [field for field in self.known.fields if len(field.anions) == 2 and not field.has_repeats]
+        # A known field that was explored all the same counts by its verdict alone: each field has one row.
+        judged = {*positive, *negative}
+        rest = [field for field in self.known.fields if field not in judged]
+        known = [field for field in rest if len(field.anions) == 2 and not field.has_repeats]
         everything = list(dict.fromkeys([*usual, *positive, *negative, *known]))
         seed = self.campaign.settings.seed
         odds = verdict_log_odds(usual, known, positive, negative, seed, ranker.coordinates(everything))
@@ -167,7 +171,12 @@ class Cycle:
         return [field for field in fields if len(field.anions) == 2]
 
     def propose(self) -> list[PhaseField]:
-        """Choose the fields of this cycle."""
+        """Choose the fields of this cycle.
+
+        Raises:
+            UserError: If every candidate field has been explored.
+            Waiting: If the user is to look at them first.
+        """
         if not self.campaign.proposals(self.number):
             settings = self.campaign.settings
             proposals = self._choose(settings.fields_per_cycle, self.campaign.settled_fields())
@@ -201,10 +210,19 @@ def run_campaign(
 ) -> int:
     """Bring a campaign to `cycles` completed cycles in total, with a report after each.
 
-    With `detach` nobody waits for calculations on a cluster: the run ends with `Waiting` when they are submitted.
+    Args:
+        campaign: Opened by its only driver.
+        cycles: In total, those of earlier runs included.
+        show: Told what happens.
+        write_report: Called after each cycle.
+        detach: Wait for no calculation on a cluster.
 
     Returns:
         How many cycles were made now.
+
+    Raises:
+        UserError: If a level cannot run here or no field is left.
+        Waiting: If proposals wait for the user, or with `detach` when calculations are submitted.
     """
     first = campaign.completed_cycles() + 1
     screening = checked_ladder(campaign, _elements(campaign.settings) if first <= cycles else ())[0]

@@ -22,6 +22,12 @@ from vae import PhaseField
 def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: list[str], show: Show) -> None:
     """Explore one field as the only cycle of a campaign of its own.
 
+    Args:
+        campaign: Opened by its only driver.
+        phase_field: See `read_field`.
+        compositions: Formulas to probe; none for those that the campaign's strategy chooses.
+        show: Told what happens.
+
     Raises:
         UserError: If the folder holds a campaign of something else.
     """
@@ -69,8 +75,9 @@ def read_compositions(path: Path, phase_field: PhaseField) -> list[str]:
         UserError: Naming the file, the row and what is wrong.
     """
     try:
-        table = pd.read_csv(path, dtype=str)
-        formulas = table["composition"].dropna().tolist()
+        # Otherwise pandas takes sodium nitride, NaN, for a missing value.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        formulas = [formula for formula in table["composition"] if formula.strip()]
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except KeyError:

@@ -10,9 +10,8 @@ from pymatgen.core import Composition
 
 from dft.compositions import is_charge_balanced
 from loop.config import Feedback, Verdicts
+from loop.units import MEV
 from vae import PhaseField
-
-MEV = 1000.0  # meV per eV
 
 
 @dataclass(frozen=True)

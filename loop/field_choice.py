@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil
-from typing import Literal
 
 import numpy as np
-
-FieldStrategy = Literal["exploit", "balanced", "explore"]
 
 #: How much a standard deviation of doubt, and of novelty, weighs against one of promise.
 WEIGHTS: dict[str, tuple[float, float]] = {"exploit": (0.0, 0.0), "balanced": (0.1, 0.1), "explore": (1.0, 1.0)}

@@ -99,11 +99,16 @@ def entry_of(record: CalculationRecord) -> ComputedEntry:
     Raises:
         ValueError: If it has no energy.
     """
-    composition = Composition(record.composition)
-    energy = record.energy_per_atom
-    if energy is None:
+    if record.energy_per_atom is None:
         raise ValueError(f"{record.composition} has no energy and can be on no hull")
-    return ComputedEntry(composition, energy * composition.num_atoms, data={LEVEL_KEY: record.level})
+    return labelled_entry(record.composition, record.energy_per_atom, record.level)
+
+
+def labelled_entry(formula: str, energy_per_atom: float, level: str) -> ComputedEntry:
+    """An entry of total energy in eV, from eV/atom; without a level of theory, as from a table, it carries none."""
+    composition = Composition(formula)
+    data = {LEVEL_KEY: level} if level else {}
+    return ComputedEntry(composition, float(energy_per_atom) * composition.num_atoms, data=data)
 
 
 def _probe_table(records: Sequence[CalculationRecord], points: dict[str, HullPoint]) -> pd.DataFrame:

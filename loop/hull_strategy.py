@@ -11,11 +11,10 @@ from pymatgen.core import Composition
 from scipy.stats import norm
 
 from loop.field_model import FieldModel
+from loop.units import MEV
 
 if TYPE_CHECKING:
     from loop.strategies import Knowledge
-
-MEV = 1000.0  # meV per eV
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,10 @@ from loop.field_hull import FieldHull, field_hull
 from loop.ladder_settings import section_of
 from loop.levels_of_field import AT
 from loop.records import Role
+from loop.units import MEV
 
 if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel, FirstPrinciplesMaker
-
-MEV = 1000.0  # meV per eV
 
 
 class Search(NamedTuple):
@@ -181,7 +180,14 @@ def about_the_level(
 
 
 def where_it_stopped(rungs: list[Rung], reached: Rung, window: float, held_back: str = "") -> str:
-    """A sentence that says at which level of the ladder the verdict was found, and why not higher."""
+    """A sentence that says at which level of the ladder the verdict was found, and why not higher.
+
+    Args:
+        rungs: The ladder.
+        reached: The level of the verdict.
+        window: Compositions that lie this near to the hull go on, eV/atom.
+        held_back: Why none went on although some could.
+    """
     if reached is rungs[-1] or reached.number == rungs[-1].number:
         return f"Level of theory: {reached.level.name}, the highest of {len(rungs)}"
     following = rungs[reached.number + 1].level.name
@@ -194,7 +200,14 @@ def where_it_stopped(rungs: list[Rung], reached: Rung, window: float, held_back:
 
 
 def outside_the_section(campaign: Campaign, phase_field: str, rungs: list[Rung], reached: Rung) -> str:
-    """A warning where, on the whole hull of the first level, probes fall apart into phases that the section lacks."""
+    """A warning where, on the whole hull of the first level, probes fall apart into phases that the section lacks.
+
+    Args:
+        campaign: Holds the calculations.
+        phase_field: The field.
+        rungs: The ladder.
+        reached: The level of the verdict; without a section there is nothing to say.
+    """
     section = section_of(reached.section, phase_field.split("-"))
     if not section:
         return ""

@@ -13,7 +13,12 @@ from loop.errors import RunError, UserError
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second driver; the operating system lets go of it when the process dies."""
+    """Hold the folder against a second driver; the operating system lets go of it when the process dies.
+
+    Raises:
+        RunError: If the folder cannot be written.
+        UserError: If another process drives it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / "campaign.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -45,3 +45,9 @@ class Reporter:
                     self.console.print(f"  {what}: {count} of {total} {note}".rstrip(), markup=False)
 
             yield advance
+
+    @contextmanager
+    def share(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """The same in per cent, for work that says itself how much of how much is done."""
+        with self.counting(what, 100) as advance:
+            yield lambda done, total: advance(100 * done // total)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loop.progress import Reporter
 from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
 from vae.descriptors import element_descriptors, set_aside
 from vae.phase_fields import PhaseField
@@ -14,13 +16,7 @@ from vae.ranking import Ranking, make_ranker
 from vae.ranking import rank as rank_candidates
 
 
-def rank_files(
-    train: Path | None,
-    candidates: Path,
-    name: str,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> Ranking:
+def rank_files(train: Path | None, candidates: Path, name: str, seed: int) -> Ranking:
     """Train a ranker on one table and rank the fields of another.
 
     Args:
@@ -28,20 +24,17 @@ def rank_files(
         candidates: Fields to rank.
         name: Which ranker.
         seed: Seed of its random numbers.
-        progress: Told how many of how many training steps are done.
 
     Raises:
         ValueError: If a table cannot be understood or is empty.
     """
     known, fields = _describable(_known(train).fields), _describable(read_phase_fields(candidates).fields)
     ranker = make_ranker(name, seed=seed)  # type: ignore[arg-type]
-    ranker.fit(known.kept, progress=progress)
+    with Reporter().share(f"training {name}, per cent") as progress:
+        ranker.fit(known.kept, progress=progress)
     ranking = rank_candidates(ranker, fields.kept, known.kept)
-    lacking = {symbol: known.lacking.get(symbol, 0) + n for symbol, n in fields.lacking.items()} | known.lacking
-    if not lacking:
-        return ranking
-    told = ", ".join(f"{symbol} ({n} fields)" for symbol, n in sorted(lacking.items()))
-    return replace(ranking, diagnostics={**ranking.diagnostics, "set_aside_without_descriptors": told})
+    told = _set_aside(known.lacking, fields.lacking)
+    return replace(ranking, diagnostics={**ranking.diagnostics, **told})
 
 
 class _Describable(NamedTuple):
@@ -58,11 +51,24 @@ def _describable(fields: Sequence[PhaseField]) -> _Describable:
     return _Describable(kept, lacking)
 
 
-def rank_every_field(train: Path | None, out: Path, name: str, seed: int) -> int:
+def _set_aside(*lacking: Mapping[str, int]) -> dict[str, str]:
+    """What the diagnostics say of fields that were set aside; nothing if there are none."""
+    total = sum(map(Counter, lacking), Counter())
+    told = ", ".join(f"{symbol} ({n} fields)" for symbol, n in sorted(total.items()))
+    return {"set_aside_without_descriptors": told} if told else {}
+
+
+def rank_every_field(train: Path | None, out: Path, name: str, seed: int) -> tuple[int, dict[str, str]]:
     """Train a ranker and rank every quaternary field of the known elements, streamed to a table.
 
+    Args:
+        train: Known fields; none for the bundled list.
+        out: The table.
+        name: Which ranker; only `masked` can.
+        seed: Seed of its random numbers.
+
     Returns:
-        The number of fields.
+        The number of fields, and what there is to say of known fields that were set aside.
 
     Raises:
         ValueError: If the ranker is not the masked one, or a table cannot be understood.
@@ -72,9 +78,12 @@ def rank_every_field(train: Path | None, out: Path, name: str, seed: int) -> int
 
     if name != MaskedRanker.name:
         raise ValueError(f"ranker {name!r} cannot rank all fields: only 'masked' shares its work between fields")
-    known = _known(train)
-    ranker = MaskedRanker(seed=seed).fit(known.fields)
-    return rank_all(ranker, out, all_elements(known.fields, ranker))
+    known, reporter = _describable(_known(train).fields), Reporter()
+    with reporter.share(f"training {name}, per cent") as progress:
+        ranker = MaskedRanker(seed=seed).fit(known.kept, progress=progress)
+    with reporter.share("scoring, per cent") as progress:
+        n_fields = rank_all(ranker, out, all_elements(known.kept, ranker), progress=progress)
+    return n_fields, _set_aside(known.lacking)
 
 
 def validate_files(

@@ -39,7 +39,7 @@ def decide(campaign: Campaign, approve: Sequence[str], veto: Sequence[str], add:
         add: Fields of the user's own, approved at once.
 
     Raises:
-        UserError: If a field was not proposed, or one to add was proposed or explored already.
+        UserError: If a field was not proposed, or one to add is known, or was proposed or explored already.
     """
     cycle = _cycle_under_review(campaign)
     states = campaign.proposal_states(cycle)
@@ -64,30 +64,33 @@ def _expand(names: Sequence[str], states: dict[str, str]) -> list[str]:
     return [each for name in names for each in (waiting if name == "all" else [name])]
 
 
-def _parse(name: str) -> str:
+def _parse(name: str) -> PhaseField:
     try:
-        return str(PhaseField.parse(name))
+        return PhaseField.parse(name)
     except ValueError as error:
         raise UserError(str(error)) from None
 
 
 def _proposed(name: str, states: dict[str, str]) -> str:
-    field = _parse(name)
+    field = str(_parse(name))
     if field not in states:
         raise UserError(f"{field} is not proposed in this cycle, choose from {list(states)}, or use --add")
     return field
 
 
 def _new(name: str, states: dict[str, str], campaign: Campaign) -> str:
-    try:
-        field = PhaseField.parse(name)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    field = _parse(name)
     if str(field) in states or str(field) in campaign.settled_fields():
         raise UserError(f"{field} is proposed, explored or vetoed already")
     if len(set(field.elements)) != 4 or len(field.anions) < 2 or not field.cations:
         raise UserError(f"{field} cannot be added: it needs four different elements, two of them anions, and a cation")
-    from loop.ladder import ladder  # which loads what the other commands of a review do without
+    from loop.cycle import load_known  # these load what the other commands of a review do without
+    from loop.ladder import ladder
 
+    if field in load_known(campaign).fields:
+        raise UserError(
+            f"{field} is a known field (known.source: {campaign.settings.known.source}); add one that is not, "
+            f"or explore it by itself with `loop explore {field}`"
+        )
     ladder(campaign, field.elements)  # its levels must be able to compute them
     return str(field)

@@ -18,9 +18,11 @@ from dft.workflows import structure_hash
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.feedback import near_enough
-from loop.ladder import HARDER, MEV, Rung, hull_at
+from loop.field_space import formula_of
+from loop.ladder import HARDER, Rung, hull_at
 from loop.records import CalculationRecord
 from loop.tasks import build
+from loop.units import MEV
 
 #: Lower by less, eV/atom, is the same structure relaxed once more.
 SAME = 0.001
@@ -62,7 +64,7 @@ class SecondSearch:
         if self.goes_on and best["e_above_competing"] <= window:
             wanted |= set(hull.competing["formula"][hull.competing["e_above_hull"].astype(float) <= window])
         found = self.campaign.calculations.of(self.phase_field, "competing", self.rung.identity)
-        return [r for r in found if _reduced(r) in wanted and self._was_searched_for(r)]
+        return [r for r in found if formula_of(r.composition) in wanted and self._was_searched_for(r)]
 
     def _was_searched_for(self, record: CalculationRecord) -> bool:
         is_compound = not is_element(Composition(record.composition))
@@ -76,7 +78,7 @@ class SecondSearch:
     def searched_once(self) -> list[str]:
         """Formulas of those whose second search has given no energy, as it failed or was not made."""
         twice = {first.composition for first, second in self._pairs() if second.energy_per_atom is not None}
-        return [_reduced(record) for record in self.needed() if record.composition not in twice]
+        return [formula_of(record.composition) for record in self.needed() if record.composition not in twice]
 
     def _pairs(self) -> list[tuple[CalculationRecord, CalculationRecord]]:
         return self.campaign.calculations.searched_again(self.phase_field, self.rung.identity)
@@ -103,10 +105,6 @@ class SecondSearch:
         return Calculation(identity, "competing", record.composition, probes, origin=origin, again=True)
 
 
-def _reduced(record: CalculationRecord) -> str:
-    return Composition(record.composition).reduced_formula
-
-
 def about_second_searches(pairs: Iterable[tuple[CalculationRecord, CalculationRecord]]) -> str:
     """What a verdict adds of the phases that were searched for twice, first search and second."""
     lower: list[str] = []
@@ -114,10 +112,10 @@ def about_second_searches(pairs: Iterable[tuple[CalculationRecord, CalculationRe
     failed: list[str] = []
     for first, second in pairs:
         if first.energy_per_atom is None or second.energy_per_atom is None:
-            failed.append(f". The second search for {_reduced(first)} gave no energy: {second.reason}")
+            failed.append(f". The second search for {formula_of(first.composition)} gave no energy: {second.reason}")
             continue
         gain = first.energy_per_atom - second.energy_per_atom
-        name = _reduced(first)
+        name = formula_of(first.composition)
         (lower if gain > SAME else same).append(f"{name} ({gain * MEV:.0f} meV/atom lower)" if gain > SAME else name)
     told = [*lower, *([f"nothing lower of {', '.join(same)}"] if same else [])]
     return (f". Searched for again, harder: {', '.join(told)}" if told else "") + "".join(failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import yaml
@@ -40,20 +41,25 @@ def load_settings(path: Path) -> Settings:
 
 
 def _with_paths_beside(settings: Settings, path: Path) -> Settings:
-    """A relative file name in a configuration is meant relative to the configuration."""
+    """A relative file name in a configuration is meant relative to the configuration; `~` is the home folder."""
+
+    def beside_it(name: str) -> str:
+        # os.path leaves a user that does not exist as it stands, where pathlib would raise.
+        return str((path.parent / os.path.expanduser(name)).resolve())
+
     beside: dict[str, BaseModel] = {}
     if settings.known.source != "bundled":
-        beside["known"] = Known(source=str((path.parent / settings.known.source).resolve()))
+        beside["known"] = Known(source=beside_it(settings.known.source))
     if settings.competing.source not in ("offline", "materials_project"):
-        folder = str((path.parent / settings.competing.source).resolve())
+        folder = beside_it(settings.competing.source)
         beside["competing"] = settings.competing.model_copy(update={"source": folder})
     if settings.probes.folder is not None:
-        folder = str((path.parent / settings.probes.folder).resolve())
+        folder = beside_it(settings.probes.folder)
         beside["probes"] = settings.probes.model_copy(update={"folder": folder})
     if settings.execution.store is not None:
-        store = str((path.parent / settings.execution.store).resolve())
+        store = beside_it(settings.execution.store)
         beside["execution"] = settings.execution.model_copy(update={"store": store})
-    checkpoint = settings.checkpoint and str((path.parent / settings.checkpoint).resolve())
+    checkpoint = settings.checkpoint and beside_it(settings.checkpoint)
     return settings.model_copy(update={**beside, "checkpoint": checkpoint})
 
 

@@ -166,7 +166,17 @@ def simulate_field(
     cheaper: Mapping[str, float] | None = None,
     progress: Callable[[Replay], None] | None = None,
 ) -> list[Replay]:
-    """Every strategy with every seed; the first compositions of a seed are the same for all strategies."""
+    """Every strategy with every seed; the first compositions of a seed are the same for all strategies.
+
+    Args:
+        puzzle: The field.
+        strategies: Some of `loop.strategies.STRATEGIES`.
+        seeds: A campaign each.
+        initial: How many compositions are drawn by chance first.
+        batch: How many are chosen at once afterwards.
+        cheaper: Energies above hull of a cheaper level by reduced formula, eV/atom, for strategies that use them.
+        progress: Told each campaign when it has ended.
+    """
     replays = []
     for strategy in strategies:
         for seed in seeds:

@@ -49,13 +49,11 @@ class FieldPuzzle:
         known: The fields known from the start.
         candidates: The fields to choose from, none of them known.
         within: A field is positive if its lowest entry lies this near to the hull, eV/atom.
-        notes: What was set aside, one line each.
     """
 
     known: tuple[PhaseField, ...]
     candidates: tuple[PhaseField, ...]
     within: float = 0.025
-    notes: tuple[str, ...] = ()
     _lowest: Mapping[PhaseField, float] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -64,7 +62,6 @@ class FieldPuzzle:
         known: Collection[PhaseField],
         lowest: Mapping[PhaseField, float],
         anion_pairs: str = ANION_PAIRS,
-        within: float = 0.025,
     ) -> FieldPuzzle:
         """All fields M-M'-A-A' of the known elements with certain pairs of anions, less the known fields.
 
@@ -82,7 +79,7 @@ class FieldPuzzle:
         candidates = sorted(everything - set(kind), key=str)
         if not candidates:
             raise ValueError("no candidate field is left: give more anion pairs")
-        return cls(tuple(sorted(set(kind), key=str)), tuple(candidates), within, (), lowest)
+        return cls(tuple(sorted(set(kind), key=str)), tuple(candidates), _lowest=lowest)
 
     @property
     def n_positive(self) -> int:
@@ -238,7 +235,21 @@ def simulate_fields(
     progress: Callable[[FieldReplay], None] | None = None,
     known_subsystems: bool = True,
 ) -> list[FieldReplay]:
-    """Every strategy with every seed, with and without feedback."""
+    """Every strategy with every seed, with and without feedback.
+
+    Args:
+        puzzle: The candidates.
+        strategies: See `replay_fields`, as the rest.
+        seeds: A campaign each.
+        feedback: With, without, or both.
+        cycles: How many batches.
+        batch: Fields in each.
+        progress: Told each campaign when it has ended.
+        known_subsystems: Whether the known systems inside a field are evidence.
+
+    Raises:
+        ValueError: If there is no such strategy.
+    """
     replays = []
     for strategy in strategies:
         for with_feedback in feedback:
@@ -267,11 +278,9 @@ def read_field_table(path: Path) -> tuple[dict[PhaseField, float], list[str]]:
         raise ValueError(f"{path} needs the columns 'formula' and 'e_above_hull', it has {', '.join(table.columns)}")
     values = pd.to_numeric(table[energy], errors="coerce")
     bad = ~(values.abs() < ABSURD)
-    notes = (
-        [f"{int(bad.sum())} rows of {path.name} have no energy above hull, or an absurd one: left out"]
-        if any(bad)
-        else []
-    )
+    notes: list[str] = []
+    if any(bad):
+        notes.append(f"{int(bad.sum())} rows of {path.name} have no energy above hull, or an absurd one: left out")
     lowest: dict[PhaseField, float] = {}
     unread = 0
     for formula, value in zip(table["formula"][~bad], values[~bad], strict=True):

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from loop.campaign import Campaign
 from loop.config import Probes
-
-MEV = 1000.0  # meV per eV
-HOUR = 3600.0  # seconds
+from loop.units import HOUR, MEV
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from loop.units import MEV, duration
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from loop.doctor import Finding
-
-MEV = 1000.0  # meV per eV
 
 
 def print_status(facts: dict[str, Any]) -> None:
@@ -49,7 +49,7 @@ def _print_launchpad(console: Console, facts: dict[str, Any]) -> None:
     for run in facts["running"]:
         where = f"{run['host']}:{run['folder']}"
         console.print(
-            f"  running for {_duration(run['seconds'])}: {run['name']} ({where})", markup=False, soft_wrap=True
+            f"  running for {duration(run['seconds'])}: {run['name']} ({where})", markup=False, soft_wrap=True
         )
     for run in facts["lost"]:
         text = f"  lost: {run['name']}: {run['reason'].removeprefix('lost: ')}; `loop heal` has it run again"
@@ -63,16 +63,6 @@ def _print_launchpad(console: Console, facts: dict[str, Any]) -> None:
 
 def _counts(states: dict[str, int]) -> str:
     return ", ".join(f"{count} {state.lower()}" for state, count in sorted(states.items())) or "none"
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )
 
 
 def print_diagnostics(diagnostics: dict[str, Any]) -> None:

@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 
 
 def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[str, Any]:
-    """Build the structures to try at one composition."""
+    """Build the structures to try at one composition.
+
+    Args:
+        role: Whether a probe, which must be charge-neutral, or a competing phase.
+        formula: The composition.
+        settings: How structures are built.
+        seed: Of the random numbers.
+
+    Returns:
+        Under `probes` each structure as `ProbeStructure.as_dict`.
+
+    Raises:
+        ValueError: If a probe cannot be charge-neutral.
+    """
     if role == "probe":
         require_neutral(Composition(formula))
         probes = build_probes(Composition(formula), settings, seed)
@@ -40,7 +53,16 @@ def screen(maker: Maker, inputs: tuple[Any, ...], output: str) -> dict[str, Any]
 def flow_task(
     calculation: Calculation, rung: Rung, output: Path, phase_field: str, cycle: int, due: float | None
 ) -> FlowTask:
-    """A calculation at one level of theory, with what it takes to run it somewhere else than on this machine."""
+    """A calculation at one level of theory, with what it takes to run it somewhere else than on this machine.
+
+    Args:
+        calculation: With its structures.
+        rung: The level of theory.
+        output: File of its raw output.
+        phase_field: Name of the field that asks for it.
+        cycle: The cycle that asks for it.
+        due: When it is given up, seconds since the epoch; none for never.
+    """
     probes, maker = calculation.probes, rung.maker_of(calculation.again)
     inputs = (packed(probes) if rung.is_force_field else structures_of(probes),)
     return FlowTask(

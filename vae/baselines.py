@@ -44,6 +44,12 @@ def boosted_trees(known: np.ndarray, unlabelled: np.ndarray, descriptors: np.nda
 
     Rows are divided into parts, and counted among the known fields of the other parts, known and unlabelled rows alike:
     taking each known field out of its own counts alone would mark the positives by counts that are lower by one.
+
+    Args:
+        known: Rows of descriptors of the elements of each known field, shape (n, 4).
+        unlabelled: The same of the others, shape (m, 4).
+        descriptors: Standardised, shape (n_elements, n_descriptors).
+        seed: Of the parts and the trees.
     """
     n_elements = len(descriptors)
 

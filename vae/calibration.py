@@ -50,9 +50,10 @@ def calibrate(reported: np.ndarray, unlabelled: np.ndarray, known: Tensor) -> Ca
     scores = np.r_[reported, unlabelled].reshape(-1, 1)
     labels = np.r_[np.ones(len(reported)), np.zeros(len(unlabelled))]
     model = LogisticRegression(class_weight="balanced").fit(scores, labels)
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
     prior = min(0.5, len(known) / n_possible(known))
-    # A slope above zero can only be noise of a list too small to calibrate on.
-    return Calibration(min(0.0, float(model.coef_[0, 0])), float(model.intercept_[0]), prior)
+    # A slope above zero can only be noise of a list too small to calibrate on: no score then tells more than the prior.
+    return Calibration(slope, intercept, prior) if slope < 0 else Calibration(0.0, 0.0, prior)
 
 
 def n_possible(known: Tensor) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from pymatgen.core import Composition, Element
 
-from vae.phase_fields import ANIONS, PhaseField
+from vae.phase_fields import ANIONS, PhaseField, data_hash
 
 #: Elements in a quaternary field.
 FIELD_SIZE = 4
@@ -34,7 +33,7 @@ class KnownFields:
         source: Where the list comes from, in words, with a DOI where there is one.
         licence: The licence of the source.
         dropped: How many entries were left out, by reason.
-        hash: SHA-256 of the sorted names, one a line.
+        hash: See `data_hash`.
     """
 
     fields: tuple[PhaseField, ...]
@@ -46,8 +45,7 @@ class KnownFields:
     def __post_init__(self) -> None:
         unique = tuple(sorted(set(self.fields), key=str))
         object.__setattr__(self, "fields", unique)
-        text = "\n".join(map(str, unique))
-        object.__setattr__(self, "hash", hashlib.sha256(text.encode()).hexdigest())
+        object.__setattr__(self, "hash", data_hash(unique))
 
     def __len__(self) -> int:
         return len(self.fields)
@@ -179,7 +177,7 @@ def _column(path: Path, column: str) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give a CSV file with a column {column!r}")
     try:
-        # Without this, pandas reads sodium (NaN) and nitrogen-free names as missing values.
+        # Without this, pandas reads cells such as NA and NaN as missing values, not as names that are refused.
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="replace")
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is no CSV file with a column {column!r}: {error}") from None

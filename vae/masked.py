@@ -20,10 +20,10 @@ from vae.element_indices import field_indices, in_roles, known_compounds
 from vae.interactions import fit_interactions, pair_properties
 from vae.masked_model import MaskedConfig, MaskedVAE
 from vae.masked_scoring import Reconstruction, latent_coordinates, latent_divergence, popularity_log_p
-from vae.phase_fields import ANIONS, PhaseField
+from vae.phase_fields import ANIONS, PhaseField, data_hash
 from vae.profiles import substitution_profiles
 from vae.ranking import Scores
-from vae.training import TrainingConfig, data_hash, device, seeded, train, warm
+from vae.training import TrainingConfig, device, seeded, train, warm
 
 #: Every epoch sees all fields at once: the sum over all fields that could be costs the same for one as for all.
 TRAINING = TrainingConfig(
@@ -228,7 +228,7 @@ class MaskedRanker:
         return ranker
 
     def _calibrate(self, fields: Tensor) -> Calibration | None:
-        """On the fields that each member held out: neither its weights nor, here, its memory knows them."""
+        """On the fields that each member held out: of these it knows only how often each element stands where."""
         reported, unlabelled = [], []
         other = random_fields(fields, N_UNLABELLED, self.seed)
         for i, member in enumerate(self._fitted()):

@@ -19,9 +19,9 @@ from torch import Tensor
 from vae.checkpoints import load_ranker, load_weights, save_ranker, warm_start
 from vae.descriptors import check_finite, element_descriptors, field_descriptors, permuted
 from vae.model import VAE, VAEConfig, kl_divergence
-from vae.phase_fields import PhaseField
+from vae.phase_fields import PhaseField, data_hash
 from vae.ranking import Scores
-from vae.training import TrainingConfig, data_hash, device, seeded, train
+from vae.training import TrainingConfig, device, seeded, train
 
 #: Fields whose 24 orders are scored at once.
 _CHUNK = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -79,6 +80,11 @@ class PhaseField:
     def has_repeats(self) -> bool:
         """Whether an element stands more than once."""
         return len(set(self.elements)) < len(self.elements)
+
+
+def data_hash(fields: Iterable[PhaseField]) -> str:
+    """SHA-256 of the sorted names, one a line: it tells lists of fields apart, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(map(str, fields))).encode()).hexdigest()
 
 
 def enumerate_candidates(

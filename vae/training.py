@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
-
-from vae.phase_fields import PhaseField
 
 #: Fits in a row that may each start from the weights of the one before: after six the ranking has drifted
 #: (docs/ranker.md).
@@ -46,13 +42,6 @@ class TrainingConfig:
     check_every: int = 1
     least_gain: float = 1e-3
     one_cycle: bool = False
-
-
-class Trainable(Protocol):
-    """A module whose loss is a scalar function of a batch."""
-
-    def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean loss of the rows."""
 
 
 def train(
@@ -152,11 +141,6 @@ def denormals_as_zero() -> Iterator[None]:
 def device() -> torch.device:
     """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def data_hash(fields: Sequence[PhaseField]) -> str:
-    """SHA-256 of the sorted names, one a line: the list a checkpoint was trained on."""
-    return hashlib.sha256("\n".join(sorted(map(str, fields))).encode()).hexdigest()
 
 
 def _schedule(

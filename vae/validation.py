@@ -110,6 +110,15 @@ def prospective(
 ) -> dict[str, Any]:
     """Train on one list, and rank the fields that only another list has.
 
+    Args:
+        train: What the methods learn from.
+        test: The other list.
+        methods: Some of `METHODS`.
+        n_unlabelled: Unlabelled fields of each kind.
+        seed: Of unlabelled fields and rankers.
+        settings: Settings of the rankers by name.
+        progress: Called with a line before each fit.
+
     Raises:
         ValueError: If a method is unknown, or the second list has no usable field that the first lacks.
     """

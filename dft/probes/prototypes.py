@@ -131,7 +131,7 @@ def _is_tried(entry: tuple[str, tuple[str, ...], Structure]) -> bool:
 
 
 def _place(symbol: str) -> float:
-    """In Pettifor's order (J. Phys. C 19, 285 (1986), doi 10.1088/0022-3719/19/3/002); zero beyond lawrencium."""
+    """In Pettifor's order (Solid State Commun. 51, 31 (1984), doi 10.1016/0038-1098(84)90765-8); zero beyond Lr."""
     return float(Element(symbol).mendeleev_no or 0)
 
 

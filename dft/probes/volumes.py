@@ -13,8 +13,8 @@ from dft.compositions import ANION_CHARGES
 #: Ionic radii, Å, above which a cation may take part in the packing of the anions (K, Rb, Cs, Ba, Tl and the like).
 LARGE_CATION = 1.29
 
-#: Crystal radii that pymatgen's table (Shannon, Acta Cryst. A 32, 751 (1976)) lacks, Å: Pauling's radii of the
-#: trivalent anions on Shannon's scale.
+#: Crystal radii of the trivalent anions, Å: Shannon's of N (Acta Cryst. A 32, 751 (1976)), and of P and As, which his
+#: table lacks, Pauling's on the same scale.
 _ANION_RADII = {"N": 1.32, "P": 1.85, "As": 1.95}
 
 #: Alloys of unlike metals are denser than their elements; the contraction of the lithium stannides.

@@ -34,7 +34,11 @@ def opened(folder: Path) -> Iterator[Campaign]:
 
 @contextmanager
 def user_input() -> Iterator[None]:
-    """What goes wrong in here is wrong with what the user gave."""
+    """What goes wrong in here is wrong with what the user gave.
+
+    Raises:
+        UserError: In place of errors of values, of files that are not there and of extras that are not installed.
+    """
     try:
         yield
     except (ValueError, FileNotFoundError, IsADirectoryError, UnicodeDecodeError, ModuleNotFoundError) as error:
@@ -43,7 +47,12 @@ def user_input() -> Iterator[None]:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """A file that cannot be written fails the command, not the user's data."""
+    """A file that cannot be written fails the command, not the user's data.
+
+    Raises:
+        UserError: If its folder does not exist.
+        RunError: If it cannot be written for another reason.
+    """
     try:
         yield
     except FileNotFoundError as error:

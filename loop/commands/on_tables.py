@@ -38,7 +38,8 @@ def rank(
         raise UserError("give either --candidates CSV or --all: what is to be ranked?")
     if candidates is None:
         with writing(out), user_input():
-            n_fields = rank_every_field(train, out, ranker, seed)
+            n_fields, diagnostics = rank_every_field(train, out, ranker, seed)
+        print_diagnostics(diagnostics)
         typer.echo(f"wrote {out}: {n_fields} fields ranked")
         return
     with user_input():

@@ -121,6 +121,12 @@ def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
 def formula_in_field(text: str, row: int, path: Path, field: PhaseField) -> Composition:
     """The formula of a row of a table.
 
+    Args:
+        text: As it stands in the row.
+        row: Its number, for the message.
+        path: The table, for the message.
+        field: Whose elements it may hold.
+
     Raises:
         ValueError: Naming file and row, if it is none or lies outside the field.
     """

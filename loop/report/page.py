@@ -17,6 +17,7 @@ from loop.report.levels import file_stem, level_table
 from loop.report.points import level_in_words
 from loop.report.tables import write_tables
 from loop.report.winners import winners
+from loop.units import duration
 
 
 def build_report(record: CampaignRecord, folder: Path) -> Path:
@@ -58,7 +59,7 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         formula=html,
         mev=readable.mev,
         number=readable.number,
-        duration=readable.duration,
+        duration=duration,
         plain=readable.plain,
         sentence=readable.sentence,
         whole=readable.whole,

@@ -11,8 +11,9 @@ import pandas as pd
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
-from dft.hull import build_phase_diagram, distances_from, hull_points
+from dft.hull import build_phase_diagram, distances_from, hull_points, require_one_level
 from dft.section import above_section
+from loop.field_hull import labelled_entry
 from loop.records import FieldRecord
 from loop.report.energies import EnergyTable
 from loop.report.formulas import field_formula
@@ -168,29 +169,33 @@ def _above_full_hull(record: FieldRecord, rows: list[dict]) -> dict[int, float]:
     """
     probes = finished(record.probes, "energy_per_atom")
     below = [row for row in probes if pd.notna(row.get("e_above_competing")) and row["e_above_competing"] < 0]
-    new = [_entry(str(row["composition"]), row["energy_per_atom"]) for row in below]
-    competing = [_entry(str(row["formula"]), row["energy_per_atom"]) for row in rows]
+    new, competing = [_entry(row, record) for row in below], [_entry(row, record) for row in rows]
     if new and record.section:
         above_all = above_section([*competing, *new], record.section)[: len(rows)]
         return {i: distance for i, distance in enumerate(above_all) if distance is not None}
     if not new or not any(entry.is_element for entry in competing):
         return {}
+    require_one_level([*competing, *new])  # those above the hull are no part of the diagram below
     known = [pd.isna(row.get("e_above_hull")) or float(row["e_above_hull"]) <= KNOWN_WITHIN for row in rows]
     stable = [entry for entry, is_known in zip(competing, known, strict=True) if is_known]
     diagram = build_phase_diagram([*stable, *new])
     return {i: max(0.0, distance) for i, distance in enumerate(distances_from(diagram, competing))}
 
 
-def _entry(formula: str, energy_per_atom: float) -> ComputedEntry:
-    composition = Composition(formula)
-    return ComputedEntry(composition, float(energy_per_atom) * composition.num_atoms)
+def _entry(row: dict, record: FieldRecord) -> ComputedEntry:
+    return labelled_entry(str(row.get("composition") or row["formula"]), row["energy_per_atom"], _level(row, record))
+
+
+def _level(row: dict, record: FieldRecord) -> str:
+    """Identity of a calculation's level of theory; its field's if the table has no such column."""
+    return str(row["level"]) if row.get("level") else level_of(record)
 
 
 def _provenance(row: dict, record: FieldRecord) -> dict[str, Any]:
     structure = row.get("structure")
     return {
         "generator": str(row.get("generator") or ""),
-        "level": level_of(record),
+        "level": _level(row, record),
         "structure": structure if isinstance(structure, dict) else None,
         "key": str(row.get("hash") or ""),
         "energy_per_atom": float(row["energy_per_atom"]) if pd.notna(row.get("energy_per_atom")) else None,
@@ -242,15 +247,6 @@ def level_of(record: FieldRecord) -> str:
 def count_compositions(points: Iterable[MapPoint]) -> int:
     """How many distinct compositions there are."""
     return len({point.formula for point in points})
-
-
-def lowest_per_composition(points: Iterable[MapPoint]) -> list[MapPoint]:
-    """The point of lowest energy above the hull at each composition, in order of first appearance."""
-    best: dict[str, MapPoint] = {}
-    for point in points:
-        if point.formula not in best or point.e_above_hull < best[point.formula].e_above_hull:
-            best[point.formula] = point
-    return list(best.values())
 
 
 def with_level(points: Iterable[MapPoint], level: str) -> list[MapPoint]:

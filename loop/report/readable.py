@@ -30,13 +30,6 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if np.isfinite(value) else "–"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def plain(value: Any) -> str:
     """A nested value of the records as short text."""
     if isinstance(value, dict):

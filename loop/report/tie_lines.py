@@ -9,6 +9,8 @@ from pymatgen.analysis.phase_diagram import CompoundPhaseDiagram, PhaseDiagram
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 
+from dft.hull import require_one_level
+from loop.field_hull import labelled_entry
 from loop.report.geometry import Geometry
 from loop.report.points import MapPoint
 
@@ -22,10 +24,14 @@ def tie_lines(points: Sequence[MapPoint], geometry: Geometry) -> list[tuple[str,
     Args:
         points: Computed compositions; those without an energy are left out.
         geometry: Of the map.
+
+    Raises:
+        ValueError: If two levels of theory meet.
     """
-    if geometry.kind == "square":
+    entries = [_entry(point, point.energy_per_atom) for point in points if point.energy_per_atom is not None]
+    if geometry.kind == "square" or not entries:
         return []
-    entries = [_entry(point) for point in points if point.energy_per_atom is not None]
+    require_one_level(entries)
     diagram = _section_diagram(entries, geometry) if geometry.rule == "section" else _diagram(entries)
     if diagram is None:
         return []
@@ -35,9 +41,8 @@ def tie_lines(points: Sequence[MapPoint], geometry: Geometry) -> list[tuple[str,
     return sorted((a, b) for a, b in pairs if a in placed and b in placed)
 
 
-def _entry(point: MapPoint) -> ComputedEntry:
-    composition = Composition(point.formula)
-    entry = ComputedEntry(composition, float(point.energy_per_atom or 0.0) * composition.num_atoms)
+def _entry(point: MapPoint, energy_per_atom: float) -> ComputedEntry:
+    entry = labelled_entry(point.formula, energy_per_atom, point.level)
     entry.name = point.formula
     return entry
 
@@ -45,7 +50,7 @@ def _entry(point: MapPoint) -> ComputedEntry:
 def _diagram(entries: list[ComputedEntry]) -> PhaseDiagram | None:
     elements = {element for entry in entries for element in entry.elements}
     pure = {entry.elements[0] for entry in entries if entry.is_element}
-    return PhaseDiagram(entries) if entries and pure == elements else None
+    return PhaseDiagram(entries) if pure == elements else None
 
 
 def _section_diagram(entries: list[ComputedEntry], geometry: Geometry) -> PhaseDiagram | None:

@@ -18,6 +18,14 @@ def test_explored_fields_are_not_chosen_again():
     assert list(choose_fields(ranking, {"Li-Si-S-Cl"}, 5)) == ["Li-Sn-S-Cl", "Li-Zn-S-Cl"]
 
 
+def test_a_field_of_which_the_verdicts_say_nothing_has_no_such_reason():
+    fields = ["Li-Sn-S-Cl", "Li-As-P-Cl"]
+    ranking = pd.DataFrame({"phase_field": fields, "rank": [1, 2], "score": [0.1, 0.2]})
+    reasons = choose_fields(ranking, (), 2, log_odds={"Li-Sn-S-Cl": -1.0, "Li-Ge-S-Cl": -2.0})
+    assert "by the verdicts so far more promising than 50% of the fields" in reasons["Li-Sn-S-Cl"]
+    assert "verdicts" not in reasons["Li-As-P-Cl"]
+
+
 def chosen(**more):
     known = [(c, salts.above_competing(c)) for c in salts.neutral(18)[::4]]
     candidates = salts.neutral(18)

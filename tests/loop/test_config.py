@@ -77,6 +77,16 @@ def test_a_relative_source_stands_beside_its_configuration(tmp_path):
     assert load_settings(path).known.source == str(tmp_path / "fields.csv")
 
 
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = tmp_path / "campaign.yaml"
+    keys = "known: {source: %s}\ncompeting: {source: %s}\nprobes: {folder: %s}\nexecution: {store: %s}\ncheckpoint: %s"
+    path.write_text(keys % tuple(f"~/{name}" for name in "abcde"))
+    found = load_settings(path)
+    paths = [found.known.source, found.competing.source, found.probes.folder, found.execution.store, found.checkpoint]
+    assert paths == [str(tmp_path / "home" / name) for name in "abcde"]
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Settings().seed = 3  # type: ignore[misc]

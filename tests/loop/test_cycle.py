@@ -63,6 +63,18 @@ def test_a_ranker_starts_from_the_last_cycles_three_times_in_a_row(ranked, fresh
     assert all(torch.equal(weights[name], fresh[name]) for name in fresh) == (now == 0)
 
 
+def test_a_known_field_that_has_a_verdict_counts_once(tmp_path, earlier):
+    known = [str(field) for field in KNOWN if len(field.anions) == 2]
+    pd.DataFrame({"phase_field": known}).to_csv(tmp_path / "known.csv", index=False)
+    settings = Settings.model_validate({"known": {"source": str(tmp_path / "known.csv")}})
+    with Campaign.drive(tmp_path / "c", settings) as campaign, LocalExecutor(1) as executor:
+        for name, verdict in (("Ag-Sn-S-Cl", "filtered"), (known[0], "positive")):
+            campaign.record_verdict({"phase_field": name, "cycle": 1, "verdict": verdict})
+        candidates = ["Ag-Sb-S-Cl", "Ag-Sb-S-Br", "Li-Sn-O-F"]
+        odds = Cycle(campaign, 2, executor, lambda event: None)._log_odds(earlier, candidates)
+    assert odds[0] > odds[2]  # one shares three elements with the positive field, one shares none
+
+
 @pytest.mark.parametrize(
     ("cation", "limits", "refused"), [("Ra", {}, True), ("Ra", {"radioactive": False}, False), ("Fr", {}, False)]
 )

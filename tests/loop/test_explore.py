@@ -7,6 +7,12 @@ from vae import PhaseField
 FIELD = PhaseField.parse("Li-Sn-S-Cl")
 
 
+def test_sodium_nitride_is_a_composition(tmp_path):
+    path = tmp_path / "compositions.csv"
+    path.write_text("composition,note\nNaN,1\n,2\nNa3N,3\n")
+    assert read_compositions(path, PhaseField.parse("Na-Li-N-Cl")) == ["NaN", "Na3N"]
+
+
 def test_compositions_are_read_once_each(tmp_path):
     path = tmp_path / "c.csv"
     path.write_text("composition,note\nLi3SnS3Cl,a\nLi5SnS4Cl,b\nLi3SnS3Cl,c\n")

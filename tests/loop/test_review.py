@@ -45,6 +45,12 @@ def test_a_field_that_no_ranker_could_learn_from_is_not_added(campaign, field):
         decide(campaign, approve=[], veto=[], add=[field])
 
 
+def test_a_known_field_is_not_added(campaign):
+    with pytest.raises(UserError, match=r"Ag-Bi-S-Cl is a known field \(known\.source: bundled\); .*loop explore"):
+        decide(campaign, approve=[], veto=[], add=["Li-Y-S-I", "Bi-Ag-Cl-S"])
+    assert set(campaign.proposal_states(1)) == {"Li-Sn-S-Cl", "Li-Al-O-F"}
+
+
 def test_a_field_that_the_level_cannot_compute_is_not_added(campaign):
     with pytest.raises(UserError, match=r"level_of_theory 'chgnet' .* has not learned Ra: leave"):
         decide(campaign, approve=[], veto=[], add=["Li-Ra-S-Cl"])

@@ -50,7 +50,7 @@ def test_the_classifier_beats_chance(puzzle):
 
 
 def test_without_feedback_verdicts_change_nothing(puzzle):
-    hidden = FieldPuzzle(puzzle.known, puzzle.candidates, puzzle.within, (), {})
+    hidden = FieldPuzzle(puzzle.known, puzzle.candidates, puzzle.within, {})
     order = [replay_fields(p, "exploit", 0, False, 2, 10) for p in (puzzle, hidden)]
     assert order[0].evaluated == order[1].evaluated
     assert order[1].positives == ()

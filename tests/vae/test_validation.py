@@ -127,6 +127,15 @@ def test_calibrated_probability_falls_with_the_score_and_averages_to_the_prior()
     assert p[1] == pytest.approx(fitted.prior, rel=0.5)
 
 
+def test_scores_that_tell_nothing_leave_the_prior():
+    import torch
+
+    rng = np.random.default_rng(0)
+    known = torch.tensor([[i, i + 1, 90, 91] for i in range(40)])
+    fitted = calibrate(rng.normal(9, 1, 40), rng.normal(8, 1, 400), known)  # the wrong way round
+    np.testing.assert_allclose(fitted.probability(np.array([0.0, 8.0, 20.0])), fitted.prior)
+
+
 def test_reliability_of_a_perfect_probability():
     rng = np.random.default_rng(1)
     p = rng.uniform(0.05, 0.95, 40_000)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -85,6 +87,15 @@ def test_tie_lines_of_a_ternary_field():
     # Li2S splits the triangle in two
     expected = {("Li", "Li2S"), ("Li", "Sn"), ("Li2S", "S"), ("Li2S", "Sn"), ("S", "Sn")}
     assert set(tie_lines(points, geometry_of(PhaseField.parse("Li-Sn-S")))) == expected
+
+
+@pytest.mark.parametrize(("field", "section"), [("Li-Sn-S", ()), ("Li-S-Cl", ("Li2S", "LiCl"))])
+def test_tie_lines_join_one_level_of_theory_only(field, section):
+    formulas = section or ("Li", "Sn", "S")
+    points = [MapPoint(f, 0.0, 0.0, "competing", 0.0, level="chgnet") for f in formulas]
+    points[0] = dataclasses.replace(points[0], level="sevennet")
+    with pytest.raises(ValueError, match=r"one hull, one level of theory: .* at \['chgnet', 'sevennet'\]"):
+        tie_lines(points, geometry_of(PhaseField.parse(field), section))
 
 
 def test_line_map_shows_every_energy_and_the_hull(tmp_path):

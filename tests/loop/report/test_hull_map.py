@@ -174,6 +174,14 @@ def test_everything_lies_on_the_paper(make_field):
     assert box.y1 <= height
 
 
+def test_a_map_of_two_levels_of_theory_is_refused(make_field):
+    record = make_field()
+    probes = record.probes.assign(level="chgnet-0.3.0", e_above_competing=-0.01)
+    at_two = dataclasses.replace(record, probes=probes, competing=record.competing.assign(level="sevennet"))
+    with pytest.raises(ValueError, match=r"one hull, one level of theory: .* at \['chgnet-0.3.0', 'sevennet'\]"):
+        points_from_record(at_two)
+
+
 def test_the_caption_says_what_the_map_rests_on(make_field):
     record = make_field()
     text = note_from_record(record, points_from_record(record)).text()
