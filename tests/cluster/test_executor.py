@@ -225,6 +225,15 @@ def test_cancelling_touches_no_other_campaign(site, monkeypatch):
     assert len(list(executor(cluster).run(tasks))) == 2
 
 
+def test_cancelling_leaves_a_run_that_the_launchpad_has_no_launch_of(site):
+    cluster = connect()
+    submit(cluster, [task(f"a{n}", SlowMaker(folder=str(site.folder))) for n in range(2)])
+    for key, launches in (("a0", []), ("a1", [99])):  # its worker died between two writes
+        change = {"$set": {"state": "RUNNING", "launches": launches}}
+        assert cluster.update("fireworks", {"spec.phaseloop.hash": key}, change) == 1
+    assert take_back(cluster, TAG.campaign, running=True) == {"waiting": 0, "queued": 0, "ended": 0, "left running": 2}
+
+
 def test_what_is_cancelled_while_its_campaign_waits_ends_the_wait(site):
     cluster, tasks = connect(), [task("aa", SlowMaker(folder=str(site.folder)))]
     submit(cluster, tasks)
