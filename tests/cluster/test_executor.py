@@ -9,7 +9,7 @@ import pytest
 from dft.cluster import StillOpen, TakenBack
 from dft.cluster.connections import connect
 from dft.cluster.executor import FireWorksExecutor
-from dft.cluster.healing import HealSettings, heal
+from dft.cluster.healing import HealSettings, describe, heal, retry
 from dft.cluster.overview import overview, take_back
 from dft.cluster.submission import Tag, insert, repair, submitted, workflow_of
 from dft.execute import FlowTask, LocalExecutor
@@ -135,6 +135,38 @@ def test_a_kill_inside_a_submission_is_repaired(site, monkeypatch, killed_after)
     submit(cluster, [task("aa", FlowMaker(), ((1.0,),))])
     assert states(cluster) == ["READY", "READY", "WAITING"]
     assert len(cluster.find("workflows", {}, "name")) == 1
+
+
+def test_healing_beside_a_submission_takes_nothing_from_it(site, monkeypatch):
+    import dft.cluster.submission as module
+
+    cluster, original, seen = connect(), module._insert_missing, []
+
+    def insert_then_heal(collection, key, *arguments):
+        original(collection, key, *arguments)
+        seen.append((key, states(cluster)))
+        heal(cluster, TAG.campaign, HealSettings())
+
+    monkeypatch.setattr(module, "_insert_missing", insert_then_heal)
+    submit(cluster, [task("aa", FlowMaker(), ((1.0,),))])
+    assert seen == [("fw_id", ["WAITING"] * 3), ("nodes", ["WAITING"] * 3)]  # no Workflow yet, and not ready yet
+    assert states(cluster) == ["READY", "READY", "WAITING"]
+
+
+def test_a_failure_that_somebody_else_has_put_back_is_left_to_its_new_run(site, monkeypatch):
+    from fireworks import FWorker
+
+    cluster, settings = connect(), HealSettings()
+    submit(cluster, [task("aa", FailingMaker())])
+    work(site, monkeypatch)
+    (document,) = cluster.find("fireworks", {}, "fw_id")
+    (failure,) = describe(cluster, [document["fw_id"]])
+    assert retry(cluster, failure, settings).again
+    _, launch = cluster.launchpad.checkout_fw(FWorker(), str(site.folder))  # a worker is quick
+    assert retry(cluster, failure, settings).again
+    (after,) = cluster.find("fireworks", {}, "state", "launches", "spec.phaseloop.failed")
+    assert (after["state"], after["launches"]) == ("RUNNING", [launch])
+    assert len(after["spec"]["phaseloop"]["failed"]) == 1
 
 
 def test_a_failure_is_run_again_as_often_as_allowed_and_then_has_its_reason(site, monkeypatch):
