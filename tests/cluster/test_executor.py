@@ -211,17 +211,19 @@ def asked_of_queue(cluster):
     return {spec["phaseloop"]["hash"]: spec["_queueadapter"] for spec in specs}
 
 
-def test_an_output_larger_than_a_document_comes_back_without_its_trajectory(site, monkeypatch):
-    site.mongo.job_store()
+@pytest.mark.parametrize("has_large_store", [True, False])
+def test_an_output_larger_than_a_document_comes_back_without_its_trajectory(site, monkeypatch, has_large_store):
     from jobflow import SETTINGS
 
-    SETTINGS.JOB_STORE.additional_stores.clear()
+    if not has_large_store:
+        SETTINGS.JOB_STORE.additional_stores.clear()
     cluster, tasks = connect(), [task("aa", LargeMaker())]
     submit(cluster, tasks)
     work(site, monkeypatch)
     (outcome,) = executor(cluster).run(tasks)
     assert outcome.value["energy_per_atom"] == -1.0
-    assert Path(outcome.value["trajectory"]["file"]).is_file()
+    trajectory = outcome.value["trajectory"]
+    assert trajectory["store"] == "data" if has_large_store else Path(trajectory["file"]).is_file()
 
 
 def test_a_result_that_names_a_foreign_class_is_refused(site, monkeypatch):
