@@ -19,6 +19,7 @@ from loop.calculation_log import CalculationLog
 from loop.config import Settings, changed_settings, recorded_settings
 from loop.database import Database, now, to_json
 from loop.errors import UserError
+from loop.executor_choice import ASKED, with_chosen_executor
 from loop.locking import locked
 
 #: Packages whose version can change a result.
@@ -238,6 +239,7 @@ def _begin(database: Database, settings: Settings) -> None:
         "settings_hash": settings.hash(),
         "versions": to_json(versions),
         "created": now(),
+        ASKED: settings.execution.executor,
     }
     database.set_meta(**facts)
 
@@ -268,6 +270,7 @@ def _continue(database: Database, settings: Settings, accept_changes: bool) -> N
     if changed and begun:
         done = database.query("SELECT COUNT(*) AS n FROM cycles WHERE state = 'completed'")[0]["n"]
         database.set_meta(**{f"settings_until_cycle_{done}": to_json(before)})
+    settings = with_chosen_executor(database, settings)
     database.set_meta(settings=to_json(settings.plain()), settings_hash=settings.hash())
 
 

@@ -13,6 +13,7 @@ from loop.campaign import Campaign
 from loop.config import Settings
 from loop.database import to_json
 from loop.errors import RunError, UserError, Waiting
+from loop.executor_choice import CHOSEN, with_executor
 from loop.report.live import Display, Event, Mode, open_display
 from loop.settings_file import load_settings
 
@@ -36,7 +37,7 @@ def run_in_folder(
         config: Configuration; none for the folder's own campaign.yaml, else what it was begun with, else the defaults.
         cycles: None for the number in the configuration.
         accept_changes: Go on under settings that change results.
-        executor: Where calculations run; none for what the settings say.
+        executor: Where calculations run from now on; none for what was said last, by a command or the settings.
         detach: Return when the calculations are on the cluster.
         display: How progress is shown.
     """
@@ -100,12 +101,15 @@ def explore_in_folder(
 
 
 def _use_executor(campaign: Campaign, executor: str | None) -> None:
-    """Let a command's own word on where calculations run hold for this campaign from now on."""
+    """Let a command's own word on where calculations run hold for this campaign from now on.
+
+    The next command reads the user's file again, and so does a step that is taken on the cluster: neither may fall back
+    to it while calculations are on the LaunchPad.
+    """
     if executor is None:
         return
-    execution = campaign.settings.execution.model_copy(update={"executor": executor})
-    campaign.settings = campaign.settings.model_copy(update={"execution": execution})
-    campaign.database.set_meta(settings=to_json(campaign.settings.plain()))
+    campaign.settings = with_executor(campaign.settings, executor)
+    campaign.database.set_meta(**{CHOSEN: executor, "settings": to_json(campaign.settings.plain())})
 
 
 def _interruptible() -> None:

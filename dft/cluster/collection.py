@@ -14,6 +14,9 @@ from dft.execute import Outcome
 #: Packages whose classes an output may name; what reads a structure later makes objects of these alone.
 TRUSTED = ("jobflow", "pymatgen", "atomate2", "emmet")
 
+#: What a campaign goes on with, or hands to the next level of a ladder.
+NEEDED = ("structure", "survivors")
+
 _WANTED = ["output", "metadata", "completed_at", "index", "uuid", "name"]
 
 
@@ -52,6 +55,8 @@ def outcome_of(key: str, output: Any) -> Outcome:
     """The outcome that an output tells of; one that must not or cannot be used is a failure with its reason."""
     if not isinstance(output, dict) or not isinstance(output.get("state"), str):
         return Outcome(key, reason="the output in the JobStore is none of this project: it has no state")
+    for name, where in left_elsewhere(output):
+        return Outcome(key, reason=f"{name} is too large for a document of the JobStore and was left {where}")
     for name in foreign_classes(output):
         return Outcome(key, reason=f"the output in the JobStore names {name}, of none of {', '.join(TRUSTED)}: refused")
     energy = output.get("energy_per_atom")
@@ -60,12 +65,27 @@ def outcome_of(key: str, output: Any) -> Outcome:
     return Outcome(key, output, reason="")
 
 
+def left_elsewhere(output: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Values that a campaign needs and that the output only points to, each with where it is.
+
+    A worker left them on its disk (`dft.cluster.patient_store.lightened`), or jobflow in another store.
+    """
+    for name in NEEDED:
+        value = output.get(name)
+        if isinstance(value, dict) and "kept_on" in value:
+            yield name, f"on {value['kept_on']}, {value.get('file')}"
+        elif isinstance(value, dict) and "blob_uuid" in value:
+            yield name, f"in the additional store {value.get('store')!r}"
+
+
 def foreign_classes(value: Any) -> Iterator[str]:
     """Names of classes and functions in plain data that belong to no package that is trusted."""
     if isinstance(value, dict):
         names = [f"{value.get('@module')}.{value[key]}" for key in ("@class", "@callable") if key in value]
         if "@module" in value and not names:
             names = [str(value["@module"])]
+        if "blob_uuid" in value and set(names) == {"."}:
+            names = []  # jobflow's pointer to a value of no class
         for name in names:
             if "@callable" in value or not _is_trusted(value.get("@module")):
                 yield name

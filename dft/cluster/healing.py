@@ -15,7 +15,6 @@ from dft.cluster import FACTS
 from dft.cluster.connections import Cluster
 from dft.cluster.firetasks import start_of
 from dft.cluster.queues import asked, jobs_there, why_over
-from dft.cluster.submission import repair
 
 #: Kinds of failure, each with what its text holds; the first that matches counts.
 KINDS: tuple[tuple[str, str], ...] = (
@@ -105,10 +104,12 @@ def classify(text: str) -> str:
 def heal(cluster: Cluster, campaign: str, settings: HealSettings) -> list[Failure]:
     """Find a campaign's lost runs, and run again what may succeed.
 
+    It holds no lock, and a driver may be at work beside it: what is half submitted is left to the driver, which alone
+    can tell whether the other half is still to come.
+
     Returns:
         What had failed; `again` says whether it is run again.
     """
-    repair(cluster, campaign)
     find_lost(cluster, campaign, settings.lost_after)
     fizzled = cluster.find("fireworks", {f"{FACTS}.campaign": campaign, "state": "FIZZLED"}, "fw_id")
     return [retry(cluster, f, settings) for f in describe(cluster, [d["fw_id"] for d in fizzled])]
@@ -121,7 +122,7 @@ def find_lost(cluster: Cluster, campaign: str, lost_after: float) -> None:
 
 
 def retry(cluster: Cluster, failure: Failure, settings: HealSettings) -> Failure:
-    """Put a fizzled Firework back if it may be run again."""
+    """Put a fizzled Firework back if it may be run again; one that somebody else has put back meanwhile is let run."""
     if failure.kind in HOPELESS:
         return failure
     mine = {"fw_id": failure.fw_id}
@@ -135,7 +136,8 @@ def retry(cluster: Cluster, failure: Failure, settings: HealSettings) -> Failure
             change = {f"spec._queueadapter.{name}": value for name, value in asked_now.items()}
             cluster.update("fireworks", mine, {"$set": change})
     unlock(cluster, failure.fw_id)
-    cluster.patiently(lambda: cluster.launchpad.rerun_fw(failure.fw_id))
+    if cluster.find("fireworks", {**mine, "state": "FIZZLED"}, "fw_id"):
+        cluster.patiently(lambda: cluster.launchpad.rerun_fw(failure.fw_id))
     return replace(failure, again=True)
 
 

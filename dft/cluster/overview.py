@@ -161,7 +161,8 @@ def _end_run(cluster: Cluster, campaign: str, document: dict[str, Any]) -> bool:
     """End a run: its queue job, or its worker on this host, if nothing of another campaign runs in it."""
     from fireworks import FWAction
 
-    launch = cluster.find("launches", {"launch_id": document["launches"][-1]})[0]
+    launches = cluster.find("launches", {"launch_id": {"$in": document["launches"][-1:]}})
+    launch = launches[0] if launches else {}  # none where its worker died as it took the calculation
     process = launch.get("phaseloop") or {}
     if not process or _serves_others(cluster, campaign, process):
         return False

@@ -77,7 +77,10 @@ def too_large(document: dict[str, Any]) -> list[str]:
 
 
 def lightened(document: dict[str, Any], large: list[str], folder: Path) -> dict[str, Any]:
-    """A document without its large values: they stay on disk, and the document says where."""
+    """A document without its large values: they stay on disk, and the document says where.
+
+    `dft.cluster.collection.outcome_of` refuses an output that lacks what a campaign needs, and says where it is.
+    """
     output = dict(document["output"])
     path = folder / f"{document['uuid']}-{document['index']}.json.gz"
     with gzip.open(path, "wt", encoding="utf-8") as handle:

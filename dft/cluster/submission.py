@@ -135,7 +135,11 @@ def _make_ready(cluster: Cluster, ids: list[int]) -> None:
 
 
 def repair(cluster: Cluster, campaign: str) -> None:
-    """Finish or remove what a driver of this campaign left half submitted when it was killed."""
+    """Finish or remove what a driver of this campaign left half submitted when it was killed.
+
+    For a driver, which holds the campaign's lock, before it submits: between the two inserts of one that is alive its
+    Fireworks look as those that a kill left, and it would wait for ever for what is removed.
+    """
     waiting = cluster.find("fireworks", {f"{FACTS}.campaign": campaign, "state": "WAITING"}, "fw_id")
     ids = [document["fw_id"] for document in waiting]
     if not ids:

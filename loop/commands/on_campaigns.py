@@ -73,7 +73,7 @@ def run(
         bool, typer.Option("--accept-changes", help="Go on although settings that change results have changed.")
     ] = False,
     executor: Annotated[
-        str | None, typer.Option(metavar="NAME", help="local or fireworks; default: execution.executor.")
+        str | None, typer.Option(metavar="NAME", help="local or fireworks, from now on; default: execution.executor.")
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="With fireworks: return when all is submitted; run again to go on.")

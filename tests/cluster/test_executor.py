@@ -9,7 +9,7 @@ import pytest
 from dft.cluster import StillOpen, TakenBack
 from dft.cluster.connections import connect
 from dft.cluster.executor import FireWorksExecutor
-from dft.cluster.healing import HealSettings, heal
+from dft.cluster.healing import HealSettings, describe, heal, retry
 from dft.cluster.overview import overview, take_back
 from dft.cluster.submission import Tag, insert, repair, submitted, workflow_of
 from dft.execute import FlowTask, LocalExecutor
@@ -137,6 +137,38 @@ def test_a_kill_inside_a_submission_is_repaired(site, monkeypatch, killed_after)
     assert len(cluster.find("workflows", {}, "name")) == 1
 
 
+def test_healing_beside_a_submission_takes_nothing_from_it(site, monkeypatch):
+    import dft.cluster.submission as module
+
+    cluster, original, seen = connect(), module._insert_missing, []
+
+    def insert_then_heal(collection, key, *arguments):
+        original(collection, key, *arguments)
+        seen.append((key, states(cluster)))
+        heal(cluster, TAG.campaign, HealSettings())
+
+    monkeypatch.setattr(module, "_insert_missing", insert_then_heal)
+    submit(cluster, [task("aa", FlowMaker(), ((1.0,),))])
+    assert seen == [("fw_id", ["WAITING"] * 3), ("nodes", ["WAITING"] * 3)]  # no Workflow yet, and not ready yet
+    assert states(cluster) == ["READY", "READY", "WAITING"]
+
+
+def test_a_failure_that_somebody_else_has_put_back_is_left_to_its_new_run(site, monkeypatch):
+    from fireworks import FWorker
+
+    cluster, settings = connect(), HealSettings()
+    submit(cluster, [task("aa", FailingMaker())])
+    work(site, monkeypatch)
+    (document,) = cluster.find("fireworks", {}, "fw_id")
+    (failure,) = describe(cluster, [document["fw_id"]])
+    assert retry(cluster, failure, settings).again
+    _, launch = cluster.launchpad.checkout_fw(FWorker(), str(site.folder))  # a worker is quick
+    assert retry(cluster, failure, settings).again
+    (after,) = cluster.find("fireworks", {}, "state", "launches", "spec.phaseloop.failed")
+    assert (after["state"], after["launches"]) == ("RUNNING", [launch])
+    assert len(after["spec"]["phaseloop"]["failed"]) == 1
+
+
 def test_a_failure_is_run_again_as_often_as_allowed_and_then_has_its_reason(site, monkeypatch):
     cluster, tasks = connect(), [task("aa", FailingMaker()), task("bb", FailingMaker(message="unheard of"))]
     submit(cluster, tasks, retries=1)
@@ -179,17 +211,19 @@ def asked_of_queue(cluster):
     return {spec["phaseloop"]["hash"]: spec["_queueadapter"] for spec in specs}
 
 
-def test_an_output_larger_than_a_document_comes_back_without_its_trajectory(site, monkeypatch):
-    site.mongo.job_store()
+@pytest.mark.parametrize("has_large_store", [True, False])
+def test_an_output_larger_than_a_document_comes_back_without_its_trajectory(site, monkeypatch, has_large_store):
     from jobflow import SETTINGS
 
-    SETTINGS.JOB_STORE.additional_stores.clear()
+    if not has_large_store:
+        SETTINGS.JOB_STORE.additional_stores.clear()
     cluster, tasks = connect(), [task("aa", LargeMaker())]
     submit(cluster, tasks)
     work(site, monkeypatch)
     (outcome,) = executor(cluster).run(tasks)
     assert outcome.value["energy_per_atom"] == -1.0
-    assert Path(outcome.value["trajectory"]["file"]).is_file()
+    trajectory = outcome.value["trajectory"]
+    assert trajectory["store"] == "data" if has_large_store else Path(trajectory["file"]).is_file()
 
 
 def test_a_result_that_names_a_foreign_class_is_refused(site, monkeypatch):
@@ -223,6 +257,15 @@ def test_cancelling_touches_no_other_campaign(site, monkeypatch):
     assert submit(cluster, tasks) == ["a0", "a1"]  # anew
     work(site, monkeypatch)
     assert len(list(executor(cluster).run(tasks))) == 2
+
+
+def test_cancelling_leaves_a_run_that_the_launchpad_has_no_launch_of(site):
+    cluster = connect()
+    submit(cluster, [task(f"a{n}", SlowMaker(folder=str(site.folder))) for n in range(2)])
+    for key, launches in (("a0", []), ("a1", [99])):  # its worker died between two writes
+        change = {"$set": {"state": "RUNNING", "launches": launches}}
+        assert cluster.update("fireworks", {"spec.phaseloop.hash": key}, change) == 1
+    assert take_back(cluster, TAG.campaign, running=True) == {"waiting": 0, "queued": 0, "ended": 0, "left running": 2}
 
 
 def test_what_is_cancelled_while_its_campaign_waits_ends_the_wait(site):

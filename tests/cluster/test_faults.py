@@ -324,12 +324,14 @@ def test_a_full_campaign_folder_and_a_read_only_one(site, drivers, undisturbed, 
 
 
 def test_the_cluster_takes_the_next_steps_itself(site, drivers, undisturbed, fresh):
-    folder = site.campaign("alone", advance="cluster")
-    text = drivers.run("run", "--dir", folder, "--cycles", 1)
+    folder = site.campaign("alone", advance="cluster", executor="local")  # each step reads this file again
+    text = drivers.run("run", "--dir", folder, "--cycles", 1, "--executor", "fireworks")
     assert "the cluster takes the next step" in text
     drivers.worker()
     wait_for(lambda: facts(drivers, folder)["cycles_completed"] == 1, what="the cycle")
-    assert verdicts(facts(drivers, folder)) == verdicts(undisturbed)
+    found = facts(drivers, folder)
+    assert verdicts(found) == verdicts(undisturbed)
+    assert found["launchpad"]["categories"]["screen"] == {"COMPLETED": found["calculations"]["done"]}
 
 
 def here_and_there(site, drivers, name, changes):

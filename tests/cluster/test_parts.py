@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import os
+import socket
 import time
 
 import pytest
@@ -49,10 +50,12 @@ STRUCTURE = {"@module": "pymatgen.core.structure", "@class": "Structure", "sites
         ({"a": {"@module": "pymatgen.core", "@callable": "loadfn"}}, ["pymatgen.core.loadfn"]),
         ({"a": {"@module": "pymatgenx.core", "@class": "Structure"}}, ["pymatgenx.core.Structure"]),
         ({"a": {"@class": "Structure"}}, ["None.Structure"]),
+        ({"a": {"@module": "", "@class": "", "blob_uuid": "1", "store": "data"}}, []),
+        ({"a": {"@module": "os", "@class": "system", "blob_uuid": "1", "store": "data"}}, ["os.system"]),
         ({"sites": [{"properties": {"x": {"@module": "subprocess", "@class": "Popen", "args": "id"}}}]},
          ["subprocess.Popen"]),
     ],
-    ids=["pymatgen", "os", "callable", "prefix", "no-module", "deep"],
+    ids=["pymatgen", "os", "callable", "prefix", "no-module", "pointer", "pointer-with-class", "deep"],
 )  # fmt: skip
 def test_classes_of_other_packages_are_found(value, names):
     assert list(foreign_classes(value)) == names
@@ -75,6 +78,20 @@ def test_an_output_of_another_kind_is_no_result(output):
 def test_a_good_output_is_the_result_as_it_is():
     output = {"state": "done", "energy_per_atom": -1.5, "structure": STRUCTURE}
     assert outcome_of("aa", output).value is output
+
+
+@pytest.mark.parametrize("name", ["structure", "survivors"])
+def test_an_output_whose_structure_was_left_behind_is_no_result_and_says_where_it_is(tmp_path, name):
+    output = {"state": "done", "energy_per_atom": -1.0, "structure": STRUCTURE, "survivors": []}
+    lighter = lightened({"uuid": "a", "index": 1, "output": output}, [name], tmp_path)["output"]
+    outcome = outcome_of("aa", lighter)
+    assert outcome.value is None
+    assert outcome.reason == (
+        f"{name} is too large for a document of the JobStore and was left on {socket.gethostname()}, "
+        f"{tmp_path / 'a-1.json.gz'}"
+    )
+    pointer = {"@module": "pymatgen.core.structure", "@class": "Structure", "blob_uuid": "1", "store": "data"}
+    assert "in the additional store 'data'" in outcome_of("aa", output | {name: pointer}).reason
 
 
 def test_an_older_project_is_refused_by_name():

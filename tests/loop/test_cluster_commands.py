@@ -41,11 +41,28 @@ def test_a_machine_without_launchpad_is_told_how_to_get_one(campaign, monkeypatc
         pass
 
 
-def test_what_a_command_says_of_the_executor_holds_from_then_on(campaign):
-    _use_executor(campaign, "fireworks")
-    assert Campaign.read(campaign.folder).settings.execution.executor == "fireworks"
-    _use_executor(campaign, None)
-    assert campaign.settings.execution.executor == "fireworks"
+def driven(folder, asked, command=None):
+    """The executor of one command on a campaign whose file names one, or of a campaign without a file."""
+    settings = None if asked is None else Settings.model_validate({"execution": {"executor": asked}})
+    with Campaign.drive(folder, settings) as campaign:
+        _use_executor(campaign, command)
+    assert Campaign.read(folder).settings.execution.executor == campaign.settings.execution.executor
+    return campaign.settings.execution.executor
+
+
+def test_what_a_command_says_of_the_executor_holds_from_then_on(tmp_path):
+    assert driven(tmp_path, "local") == "local"
+    assert driven(tmp_path, "local", "fireworks") == "fireworks"
+    assert [driven(tmp_path, asked) for asked in ("local", None, "local")] == ["fireworks"] * 3
+    assert driven(tmp_path, "local", "local") == "local"
+    assert driven(tmp_path, "local") == "local"
+
+
+def test_a_file_that_names_another_executor_than_before_is_the_later_word(tmp_path):
+    assert driven(tmp_path, "fireworks", "local") == "local"
+    assert driven(tmp_path, "fireworks") == "local"
+    assert driven(tmp_path, "local") == "local"  # edited
+    assert driven(tmp_path, "fireworks") == "fireworks"  # edited again: what the command said is over
 
 
 def test_hours_of_the_settings_are_seconds_to_the_healer():

@@ -1,0 +1,31 @@
+"""Which word on where calculations run holds: that of the settings, or what a command has said since."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loop.config import Settings
+from loop.database import Database
+
+#: What the settings asked for when they were last read, and what a command has chosen since; empty for nothing.
+ASKED, CHOSEN = "executor_asked", "executor_chosen"
+
+
+def with_chosen_executor(database: Database, settings: Settings) -> Settings:
+    """Settings as they were read, with the executor that a command has chosen for their campaign.
+
+    The later word counts: settings that ask for another executor than when they were last read end the choice.
+
+    Args:
+        database: The campaign's; it takes what the settings ask for.
+        settings: As the user's file has them.
+    """
+    asked = settings.execution.executor
+    chosen = database.meta(CHOSEN) if database.meta(ASKED) in (None, asked) else None
+    database.set_meta(**{ASKED: asked, CHOSEN: chosen or ""})
+    return with_executor(settings, chosen) if chosen else settings
+
+
+def with_executor(settings: Settings, executor: Any) -> Settings:
+    """The same settings with another executor."""
+    return settings.model_copy(update={"execution": settings.execution.model_copy(update={"executor": executor})})
