@@ -41,7 +41,7 @@ class LocalExecutor:
     """A pool of worker processes that load the engine once and outlive no parent.
 
     A worker that is killed (out of memory, say) costs the tasks then running one more try, each alone; a task whose
-    worker dies again fails with that reason, and the others go on.
+    worker dies again fails with that reason, which may pass, and the others go on.
 
     Attributes:
         workers: Number of processes.
@@ -200,14 +200,14 @@ class LocalExecutor:
         return task.key in self._ready or any(task.key == early.key for early, _ in self._early.values())
 
     def _run_alone(self, task: Task, started: Callable[[str], None]) -> Outcome:
-        """Try a suspect again with nothing beside it: if its worker dies again, the task is to blame."""
+        """Try a suspect again with nothing beside it: if its worker dies again, the task is given up for now."""
         logger.warning("a worker process died; trying %s again, alone", task.key)
         started(task.key)
         try:
             return self._workers().submit(_guarded, task).result()
         except BrokenProcessPool:
             self.close(kill=True)
-            return Outcome(task.key, reason="its worker process died twice (killed, or out of memory)")
+            return Outcome(task.key, reason="its worker process died twice (killed, or out of memory)", passing=True)
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:

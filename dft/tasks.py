@@ -17,12 +17,14 @@ class Outcome:
         value: What it returned, or none.
         reason: Why it failed, in one line; empty if it did not.
         blameless: The machine failed the task (a full disk, say): it is as if it had not been tried.
+        passing: It failed, but perhaps not of itself (a deadline, workers that died): another day it may succeed.
     """
 
     key: str
     value: Any = None
     reason: str = "did not run"
     blameless: bool = False
+    passing: bool = False
 
 
 @dataclass(frozen=True)

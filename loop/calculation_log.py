@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any
@@ -73,6 +73,11 @@ class CalculationLog:
     ) -> None:
         """Record what a field's hull at a level will rest on, at once; what is known is used, not made again.
 
+        Nor is what has failed, but for a failure of an earlier cycle that may have passed by now (`end`): an element
+        that missed one deadline would be missing on every later hull. That failure stays where it was, its reason and
+        attempts too, under a name of its own (`_left_to`), with the fields that rested on it and whose verdict is told;
+        the calculation begins anew. Within a cycle nothing does, so that no run tries for ever.
+
         Args:
             phase_field: The field.
             cycle: The cycle.
@@ -108,7 +113,13 @@ class CalculationLog:
             for reason in [reasons.get(c.composition, "") if c.role == "probe" else c.origin]
         ]
         again = [(_AGAIN_ELSEWHERE, (phase_field, level, c.composition)) for c in items if c.role == "competing"]
-        self.database.write(*calculations, *uses, *again)
+        self.database.write(*self._anew({c.hash for c in items}, cycle), *calculations, *uses, *again)
+
+    def _anew(self, hashes: Collection[str], cycle: int) -> list[tuple[str, tuple[str, ...]]]:
+        """Statements that leave to their cycles those of these failures that may have passed."""
+        sql = "SELECT c.hash, c.cycle FROM calculations c JOIN passing p ON p.hash = c.hash WHERE c.cycle < ?"
+        passed = [(row["hash"], row["cycle"]) for row in self.database.query(sql, (cycle,)) if row["hash"] in hashes]
+        return [statement for identity, before in passed for statement in _left_to(before, identity)]
 
     def unfinished(self, phase_field: str, level: str) -> list[Calculation]:
         """The calculations of a field at a level that are still to be run, competing phases first."""
@@ -141,13 +152,14 @@ class CalculationLog:
             ("UPDATE calculations SET state = 'running' WHERE hash = ?", (identity,)),
         )
 
-    def end(self, identity: str, result: dict[str, Any]) -> None:
+    def end(self, identity: str, result: dict[str, Any], passing: bool = False) -> None:
         """Record how a calculation ended. Only one that is done has an energy.
 
         Args:
             identity: Which.
             result: state, reason, energy_per_atom (eV/atom), n_atoms, generator, structure, max_force (eV/Å), wall_s,
                 cpu_s, force_calls, force_s, output.
+            passing: Whether it failed of something that may have passed by a later cycle, see `dft.tasks.Outcome`.
         """
         done = result["state"] == "done"
         names = ("n_atoms", "generator", "max_force", "wall_s", "cpu_s", "force_calls", "force_s", "output")
@@ -168,6 +180,7 @@ class CalculationLog:
                     identity,
                 ),
             ),
+            *([("INSERT OR IGNORE INTO passing VALUES (?)", (identity,))] if passing else []),
         )
 
     def levels(self, phase_field: str) -> list[str]:
@@ -221,6 +234,16 @@ class CalculationLog:
         """How many calculations are in each state."""
         rows = self.database.query("SELECT state, COUNT(*) AS n FROM calculations GROUP BY state ORDER BY state")
         return {row["state"]: row["n"] for row in rows}
+
+
+def _left_to(cycle: int, identity: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Statements that give all that is recorded of a calculation another name, which tells the cycle of its failure."""
+    name = f"{identity}-cycle-{cycle}"
+    tables = ("calculations", "uses", "attempts")
+    return [
+        *((f"UPDATE {table} SET hash = ? WHERE hash = ?", (name, identity)) for table in tables),
+        ("DELETE FROM passing WHERE hash = ?", (identity,)),
+    ]
 
 
 def _energy(record: CalculationRecord) -> float:

@@ -62,6 +62,9 @@ CREATE TABLE verdicts (
 #: No part of the format, and made where it is missing: without it each attempt's end reads all attempts before it.
 _INDEX = "CREATE INDEX IF NOT EXISTS attempts_by_hash ON attempts (hash)"
 
+#: The same: which failures may have passed by a later cycle, see `CalculationLog.plan`.
+_PASSING = "CREATE TABLE IF NOT EXISTS passing (hash TEXT PRIMARY KEY)"
+
 
 class Database:
     """SQLite with write-ahead log; whoever holds it is the only writer (the campaign's lock sees to that)."""
@@ -79,7 +82,7 @@ class Database:
             self._make_tables()
         self._check_version()
         if create:
-            self.write((_INDEX, ()))
+            self.write((_INDEX, ()), (_PASSING, ()))
 
     def _make_tables(self) -> None:
         try:

@@ -254,19 +254,19 @@ class Exploration:
         with self.campaign.timed(self.cycle, "calculations"):
             for outcome in self.executor.run(tasks, started=begin):
                 self._blame_the_machine(outcome)
-                self._record(todo[outcome.key], outcome.value or {"state": "failed", "reason": outcome.reason})
+                result = outcome.value or {"state": "failed", "reason": outcome.reason}
+                self._record(todo[outcome.key], result, outcome.passing)
         keep_summaries(self.campaign, self.name)
 
     def _flow_task(self, calculation: Calculation, rung: Rung) -> FlowTask:
         due = self.campaign.due(self.cycle)
         return flow_task(calculation, rung, self._output(calculation.hash), self.name, self.cycle, due)
 
-    def _record(self, calculation: Calculation, result: dict[str, Any]) -> None:
+    def _record(self, calculation: Calculation, result: dict[str, Any], passing: bool) -> None:
         output = self._output(calculation.hash)
         kept = os.path.relpath(output, self.campaign.folder) if output.exists() else ""
-        self.campaign.calculations.end(
-            calculation.hash, {"force_s": result.get("force_seconds"), **result, "output": kept}
-        )
+        ended = {"force_s": result.get("force_seconds"), **result, "output": kept}
+        self.campaign.calculations.end(calculation.hash, ended, passing)
         reason = result.get("reason", "")
         event = Event("calculation", self.cycle, self.name, reason, calculation.composition, result["state"])
         logger.info("%s %s %s %s", self.name, calculation.composition, result["state"], reason)

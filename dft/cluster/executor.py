@@ -11,7 +11,7 @@ from typing import Any
 from dft.cluster import FACTS, OPEN, SETTLED, StillOpen, TakenBack
 from dft.cluster.collection import documents, kept, outcome_of
 from dft.cluster.connections import Cluster
-from dft.cluster.healing import BLAMELESS, HealSettings, describe, find_lost, retry, told
+from dft.cluster.healing import BLAMELESS, PASSING, HealSettings, describe, find_lost, retry, told
 from dft.cluster.overview import defuse
 from dft.cluster.submission import Submitted, Tag, batch_of, insert, repair, submitted, workflow_of
 from dft.execute import FlowTask, LocalExecutor, Outcome, Task
@@ -50,7 +50,8 @@ class FireWorksExecutor:
     """Submits Flows as Workflows, waits for them and gives their outcomes; other tasks run on this machine.
 
     A calculation is known by its hash: what the JobStore or its file holds is not submitted, and what is on the
-    LaunchPad already, this campaign's or another's, is waited for.
+    LaunchPad already, this campaign's or another's, is waited for. What this campaign gave up in an earlier cycle and
+    asks for again is submitted anew, with all its retries.
 
     Attributes:
         cluster: LaunchPad and JobStore.
@@ -116,7 +117,9 @@ class FireWorksExecutor:
         for keys in _chunks(list(flows)):
             self.cluster.update("fireworks", {**mine, f"{FACTS}.hash": {"$in": keys}}, _NOT_COLLECTED)
             for key, each in submitted(self.cluster, self.tag.campaign, keys).items():
-                if each.own and each.state != "DEFUSED":
+                if each.own and each.state == "FIZZLED" and each.cycle < flows[key].cycle:
+                    defuse(self.cluster, self.tag.campaign, [key], failed=True)  # given up then, submitted anew now
+                elif each.own and each.state != "DEFUSED":
                     self._open[key] = _Open(key, flows[key].due, flows[key].output)
                 elif not each.own and each.state == "OPEN":
                     self._open[key] = _Open(key, flows[key].due, flows[key].output, own=False, task=flows[key])
@@ -188,7 +191,8 @@ class FireWorksExecutor:
         self._open[each.key].missing += 1  # the JobStore may lag behind the LaunchPad, but not for long
         if self._open[each.key].missing < 3:
             return None
-        return Outcome(each.key, reason="it is completed, but the JobStore that jobflow.yaml names here has no output")
+        reason = "it is completed, but the JobStore that jobflow.yaml names here has no output"
+        return Outcome(each.key, reason=reason, passing=True)
 
     def _failed(self, each: Submitted, tick: bool) -> Outcome | None:
         """Put a failed calculation back, or give it up; what a worker refused waits for the next `tick`."""
@@ -199,7 +203,10 @@ class FireWorksExecutor:
         for line in told(treated):
             self.cluster.say(line)
         given_up = [failure for failure in treated if not failure.again]
-        return Outcome(each.key, reason="; ".join(f"{f.reason} ({f.folder})" for f in given_up)) if given_up else None
+        if not given_up:
+            return None
+        reason = "; ".join(f"{f.reason} ({f.folder})" for f in given_up)
+        return Outcome(each.key, reason=reason, passing=all(f.kind in PASSING for f in given_up))
 
     def _mark_collected(self, settled: Iterable[Submitted]) -> None:
         ids = [fw_id for each in settled if each.own for fw_id in each.fw_ids]
@@ -232,7 +239,8 @@ class FireWorksExecutor:
             defuse(self.cluster, self.tag.campaign, [each.key for each in late])
         for each in late:
             del self._open[each.key]
-            yield Outcome(each.key, reason="not finished by the cycle's deadline (execution.deadline)")
+            reason = "not finished by the cycle's deadline (execution.deadline)"
+            yield Outcome(each.key, reason=reason, passing=True)
 
 
 def _chunks(items: Sequence[Any]) -> Iterator[list[Any]]:

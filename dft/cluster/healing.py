@@ -32,6 +32,9 @@ KINDS: tuple[tuple[str, str], ...] = (
 #: Failures that are the worker's, not the calculation's: they do not count against it.
 BLAMELESS = ("refused", "not installed", "disk", "database")
 
+#: Failures that may not come again, whose calculation a later cycle may try anew when it has been given up.
+PASSING = ("lost", "wall time", "out of memory")
+
 #: Failures that would come again: the calculation is given up at once.
 HOPELESS = ("input error",)
 

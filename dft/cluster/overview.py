@@ -135,9 +135,10 @@ def take_back(cluster: Cluster, campaign: str, running: bool = False) -> dict[st
 _WAITING = ["WAITING", "READY", "PAUSED"]
 
 
-def defuse(cluster: Cluster, campaign: str, keys: Sequence[str]) -> None:
-    """Take these calculations of a campaign back as far as they have not begun."""
-    mine = {f"{FACTS}.campaign": campaign, f"{FACTS}.hash": {"$in": list(keys)}, "state": {"$in": _WAITING}}
+def defuse(cluster: Cluster, campaign: str, keys: Sequence[str], failed: bool = False) -> None:
+    """Take these calculations of a campaign back as far as they have not begun; with `failed`, or have failed."""
+    states = [*_WAITING, "FIZZLED"] if failed else _WAITING
+    mine = {f"{FACTS}.campaign": campaign, f"{FACTS}.hash": {"$in": list(keys)}, "state": {"$in": states}}
     for document in cluster.find("fireworks", mine, "fw_id"):
         _defuse(cluster, document["fw_id"])
 

@@ -161,12 +161,14 @@ class Submitted:
         fw_ids: Its Fireworks.
         state: OPEN if one may still run, else FIZZLED, DEFUSED or COMPLETED.
         own: Whether this campaign submitted it.
+        cycle: For which of its cycles.
     """
 
     key: str
     fw_ids: tuple[int, ...]
     state: str
     own: bool
+    cycle: int = 0
 
 
 def submitted(cluster: Cluster, campaign: str, keys: Sequence[str]) -> dict[str, Submitted]:
@@ -185,7 +187,8 @@ def submitted(cluster: Cluster, campaign: str, keys: Sequence[str]) -> dict[str,
 def _joined(group: list[dict[str, Any]], campaign: str) -> Submitted:
     facts = group[0]["spec"]["phaseloop"]
     ids = tuple(sorted(document["fw_id"] for document in group))
-    return Submitted(facts["hash"], ids, joint_state(d["state"] for d in group), facts["campaign"] == campaign)
+    state, own = joint_state(d["state"] for d in group), facts["campaign"] == campaign
+    return Submitted(facts["hash"], ids, state, own, int(facts.get("cycle") or 0))
 
 
 def _preference(each: Submitted) -> tuple[bool, bool, int]:

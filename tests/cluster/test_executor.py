@@ -13,8 +13,13 @@ from dft.cluster.healing import HealSettings, describe, heal, retry
 from dft.cluster.overview import overview, take_back
 from dft.cluster.submission import Tag, insert, repair, submitted, workflow_of
 from dft.execute import FlowTask, LocalExecutor
-from tests.cluster.harness import Site, wait_for
+from loop.campaign import Campaign
+from loop.executors import ClusterExecutor
+from loop.exploration import Exploration
+from loop.settings_file import load_settings
+from tests.cluster.harness import FOR_LENNARD_JONES, Site, wait_for
 from tests.cluster.large import FailingMaker, FlowMaker, LargeMaker, SlowMaker
+from vae import PhaseField
 
 pytestmark = pytest.mark.cluster
 
@@ -180,6 +185,7 @@ def test_a_failure_is_run_again_as_often_as_allowed_and_then_has_its_reason(site
     assert outcomes["aa"].value is None
     assert outcomes["aa"].reason.startswith("out of memory: RuntimeError: out of memory (")
     assert outcomes["bb"].reason.startswith("error: RuntimeError: unheard of (")
+    assert (outcomes["aa"].passing, outcomes["bb"].passing) == (True, False)
     assert str(site.folder / "launches" / "launcher_") in outcomes["aa"].reason
     found = overview(cluster, TAG.campaign, 60.0)
     assert found["states"] == {"FIZZLED": 2}
@@ -310,7 +316,58 @@ def test_what_is_not_finished_by_the_deadline_is_given_up(site):
     tasks = [task("aa", SlowMaker(folder=str(site.folder)), due=1.0)]
     (outcome,) = executor(cluster, wait=True).run(tasks)
     assert "deadline" in outcome.reason
+    assert outcome.passing
     assert states(cluster) == ["DEFUSED"]
+
+
+def test_what_was_given_up_is_submitted_anew_in_a_later_cycle_and_only_there(site, monkeypatch):
+    cluster, tasks = connect(), [[task("aa", FailingMaker(), cycle=cycle)] for cycle in (1, 2)]
+    submit(cluster, tasks[0], retries=0)
+    work(site, monkeypatch)
+    for _ in range(2):  # again and again in its own cycle, as after an interruption
+        (outcome,) = executor(cluster, retries=0).run(tasks[0])
+        assert outcome.passing
+    assert submit(cluster, tasks[1], retries=0) == ["aa"]
+    assert states(cluster) == ["DEFUSED", "READY"]
+    work(site, monkeypatch)
+    (outcome,) = executor(cluster, retries=0).run(tasks[1])
+    assert outcome.reason.startswith("out of memory")
+    assert states(cluster) == ["DEFUSED", "FIZZLED"]
+
+
+def explored(campaign, cycle, name, waiting):
+    """Explore a field without ranking; what its hull rests on."""
+    campaign.begin_cycle(cycle)
+    executor = ClusterExecutor(waiting, campaign.folder)
+    Exploration(campaign, cycle, PhaseField.parse(name), executor, lambda event: None).run()
+    campaign.complete_cycle(cycle)
+    return competing(campaign, name)
+
+
+def competing(campaign, name):
+    (level,) = campaign.calculations.levels(name)
+    return {r.composition: (r.cycle, r.state, r.reason) for r in campaign.calculations.of(name, "competing", level)}
+
+
+def test_an_element_that_missed_a_deadline_is_made_for_a_later_field_and_stays_missed_in_the_first(site, monkeypatch):
+    site.phases("phases", FOR_LENNARD_JONES)
+    late = load_settings(site.campaign("late", deadline=1e-9) / "campaign.yaml")
+    in_time = load_settings(site.campaign("in-time") / "campaign.yaml")
+    cluster, missed = connect(), (1, "failed", "not finished by the cycle's deadline (execution.deadline)")
+    with Campaign.drive(site.folder / "c", late) as campaign, LocalExecutor(1) as local:
+        waiting = FireWorksExecutor(cluster, TAG, local, sleep=lambda seconds: None)
+        first = explored(campaign, 1, "Na-Li-Br-Cl", waiting)
+    assert len(first) == len(FOR_LENNARD_JONES)
+    assert set(first.values()) == {missed}
+    with Campaign.drive(site.folder / "c", in_time) as campaign, LocalExecutor(1) as local:
+        waiting = FireWorksExecutor(cluster, TAG, local, sleep=lambda seconds: work(site, monkeypatch))
+        assert explored(campaign, 2, "Li-Br-Cl", waiting) == dict.fromkeys(
+            ("Br", "Cl2", "Li", "LiBr", "LiCl"), (2, "done", "")
+        )
+        assert competing(campaign, "Na-Li-Br-Cl") == first
+        verdicts = {verdict["phase_field"]: verdict["best_composition"] for verdict in campaign.verdicts()}
+    assert not verdicts["Na-Li-Br-Cl"]
+    assert verdicts["Li-Br-Cl"]
 
 
 def test_a_killed_worker_is_found_and_its_run_made_again(site, monkeypatch):

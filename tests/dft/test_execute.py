@@ -56,6 +56,7 @@ def test_a_failure_has_its_reason_and_no_value_of_another():
     assert bad.value is None
     assert bad.reason == "sulphur is missing"
     assert not bad.blameless
+    assert not bad.passing
 
 
 def test_a_full_disk_is_not_the_fault_of_the_task():
@@ -75,6 +76,7 @@ def test_a_task_that_kills_its_workers_fails_alone():
     with LocalExecutor(2) as executor:
         outcomes = {o.key: o for o in executor.run(tasks)}
     assert outcomes["deadly"].reason == "its worker process died twice (killed, or out of memory)"
+    assert outcomes["deadly"].passing
     assert [outcomes[str(x)].value["twice"] for x in range(4)] == [0, 2, 4, 6]
 
 

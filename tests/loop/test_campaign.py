@@ -137,6 +137,60 @@ def test_what_is_done_is_not_open_again_and_serves_a_second_field(campaign):
     assert campaign.calculations.states() == {"done": 1, "approved": 1}
 
 
+LATER = "Li-Al-S-Cl"
+
+
+def fail(campaign, cycle, field=FIELD, passing=True, identity="aa"):
+    """A competing phase that a field needs fails in a cycle, if it is open there; whether it was."""
+    item = Calculation(identity, "competing", "Li", [{"n": 1}])
+    campaign.calculations.plan(field, cycle, "chgnet", [item], {})
+    for calculation in (open_ := campaign.calculations.unfinished(field, "chgnet")):
+        campaign.calculations.begin(calculation.hash)
+        campaign.calculations.end(calculation.hash, {"state": "failed", "reason": f"deadline {cycle}"}, passing)
+    return bool(open_)
+
+
+def records(campaign, field):
+    found = campaign.calculations.of(field, "competing", "chgnet")
+    return [(record.cycle, record.state, record.reason, record.energy_per_atom) for record in found]
+
+
+def test_a_failure_that_may_have_passed_is_tried_again_in_each_later_cycle_once(campaign):
+    tried = [fail(campaign, cycle, f"field {n}") for n, cycle in enumerate((1, 1, 2, 2, 3))]
+    assert tried == [True, False, True, False, True]
+    reasons = [reason for n in range(5) for _, _, reason, _ in records(campaign, f"field {n}")]
+    assert reasons == ["deadline 1", "deadline 1", "deadline 2", "deadline 2", "deadline 3"]
+    assert campaign.calculations.states() == {"failed": 3}
+    assert campaign.calculations.spent()[0] == 3
+
+
+def test_what_then_succeeds_leaves_the_failure_where_it_was(campaign):
+    fail(campaign, 1)
+    campaign.calculations.plan(LATER, 2, "chgnet", [Calculation("aa", "competing", "Li", [{"n": 1}])], {})
+    (anew,) = campaign.calculations.unfinished(LATER, "chgnet")
+    campaign.calculations.begin(anew.hash)
+    campaign.calculations.end(anew.hash, DONE)
+    assert records(campaign, FIELD) == [(1, "failed", "deadline 1", None)]
+    assert records(campaign, LATER) == [(2, "done", "", -3.5)]
+    assert not fail(campaign, 3, "Li-Ga-S-Cl")
+    assert records(campaign, "Li-Ga-S-Cl") == [(2, "done", "", -3.5)]
+    attempts = campaign.database.query("SELECT hash, state FROM attempts ORDER BY id")
+    assert [tuple(row) for row in attempts] == [("aa-cycle-1", "failed"), ("aa", "done")]
+
+
+def test_a_failure_of_the_calculation_itself_is_not_tried_again(campaign):
+    assert fail(campaign, 1, passing=False)
+    assert not fail(campaign, 2, LATER)
+    assert records(campaign, LATER) == records(campaign, FIELD) == [(1, "failed", "deadline 1", None)]
+
+
+def test_a_campaign_of_an_earlier_version_learns_to_tell_failures_apart(tmp_path):
+    with Campaign.drive(tmp_path, Settings()) as campaign:
+        campaign.database.write(("DROP TABLE passing", ()))
+    with Campaign.drive(tmp_path, Settings()) as campaign:
+        assert [fail(campaign, 1), fail(campaign, 2, LATER)] == [True, True]
+
+
 def test_levels_of_a_field_do_not_mix(campaign):
     plan(campaign, "aa")
     campaign.calculations.plan(FIELD, 1, "cp2k", [Calculation("bb", "probe", "Li1Cl1", [{"n": 1}])], {})
