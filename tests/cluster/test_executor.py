@@ -349,6 +349,8 @@ def competing(campaign, name):
     return {r.composition: (r.cycle, r.state, r.reason) for r in campaign.calculations.of(name, "competing", level)}
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_an_element_that_missed_a_deadline_is_made_for_a_later_field_and_stays_missed_in_the_first(site, monkeypatch):
     site.phases("phases", FOR_LENNARD_JONES)
     late = load_settings(site.campaign("late", deadline=1e-9) / "campaign.yaml")
