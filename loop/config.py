@@ -26,7 +26,7 @@ class _Section(BaseModel):
 class Known(_Section):
     """The phase fields that are known to have yielded compounds."""
 
-    source: str = Field("bundled", description="bundled, or a CSV file with a column phase_field")
+    source: str = Field("bundled", description="bundled; CSV of fields or formulas; folder of CIFs; materials_project")
 
 
 class Candidates(_Section):

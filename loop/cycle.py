@@ -24,10 +24,11 @@ from loop.report.live import Event
 from loop.stopping import budget_spent
 from loop.tasks import load_engine
 from vae import PhaseField
-from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
+from vae.datasets import KnownFields
 from vae.descriptors import element_descriptors, set_aside
 from vae.knowledge import exclude
 from vae.phase_fields import data_hash
+from vae.sources import BUNDLED, dropped_in_words, known_fields_from
 
 if TYPE_CHECKING:
     from vae.ranking import Ranker
@@ -253,10 +254,16 @@ def load_known(campaign: Campaign) -> KnownFields:
     """
     source = campaign.settings.known.source
     try:
-        known = known_phase_fields() if source == "bundled" else read_phase_fields(Path(source))
-    except (ValueError, OSError) as error:
+        known = known_fields_from(source, campaign.folder)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         raise UserError(f"known.source: {error}") from None
-    facts = {"source": known.source, "licence": known.licence, "n_fields": len(known.fields), "hash": known.hash}
+    facts = {
+        "source": known.source,
+        "licence": known.licence,
+        "n_fields": len(known.fields),
+        "hash": known.hash,
+        **({"left_out": dropped_in_words(known)} if known.dropped and source != BUNDLED else {}),
+    }
     recorded = campaign.database.meta("data")
     if recorded is None:
         campaign.database.set_meta(data=to_json(facts))

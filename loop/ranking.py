@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loop.progress import Reporter
-from vae.datasets import KnownFields, known_phase_fields, read_phase_fields
+from vae.datasets import KnownFields, read_phase_fields
 from vae.descriptors import element_descriptors, set_aside
 from vae.phase_fields import PhaseField
 from vae.ranking import Ranking, make_ranker
 from vae.ranking import rank as rank_candidates
+from vae.sources import BUNDLED, dropped_in_words, known_fields_from
 
 
 def rank_files(train: Path | None, candidates: Path, name: str, seed: int) -> Ranking:
     """Train a ranker on one table and rank the fields of another.
 
     Args:
-        train: Known fields; none for the bundled list.
+        train: Known fields, see `vae.sources.known_fields_from`; none for the bundled list.
         candidates: Fields to rank.
         name: Which ranker.
         seed: Seed of its random numbers.
@@ -28,12 +29,13 @@ def rank_files(train: Path | None, candidates: Path, name: str, seed: int) -> Ra
     Raises:
         ValueError: If a table cannot be understood or is empty.
     """
-    known, fields = _describable(_known(train).fields), _describable(read_phase_fields(candidates).fields)
+    given = _known(train)
+    known, fields = _describable(given.fields), _describable(read_phase_fields(candidates).fields)
     ranker = make_ranker(name, seed=seed)  # type: ignore[arg-type]
     with Reporter().share(f"training {name}, per cent") as progress:
         ranker.fit(known.kept, progress=progress)
     ranking = rank_candidates(ranker, fields.kept, known.kept)
-    told = _set_aside(known.lacking, fields.lacking)
+    told = {**_told_of(given), **_set_aside(known.lacking, fields.lacking)}
     return replace(ranking, diagnostics={**ranking.diagnostics, **told})
 
 
@@ -78,12 +80,13 @@ def rank_every_field(train: Path | None, out: Path, name: str, seed: int) -> tup
 
     if name != MaskedRanker.name:
         raise ValueError(f"ranker {name!r} cannot rank all fields: only 'masked' shares its work between fields")
-    known, reporter = _describable(_known(train).fields), Reporter()
+    given, reporter = _known(train), Reporter()
+    known = _describable(given.fields)
     with reporter.share(f"training {name}, per cent") as progress:
         ranker = MaskedRanker(seed=seed).fit(known.kept, progress=progress)
     with reporter.share("scoring, per cent") as progress:
         n_fields = rank_all(ranker, out, all_elements(known.kept, ranker), progress=progress)
-    return n_fields, _set_aside(known.lacking)
+    return n_fields, {**_told_of(given), **_set_aside(known.lacking)}
 
 
 def validate_files(
@@ -111,7 +114,7 @@ def validate_files(
 
     chosen = list(methods) if methods else list(METHODS)
     if test is not None:
-        return prospective(_known(train), read_phase_fields(test), chosen, seed=seed, progress=progress)
+        return prospective(_known(train), _known(test), chosen, seed=seed, progress=progress)
     wanted = [number - 1 for number in folds] if folds else range(5)
     return validate(_known(train), chosen, wanted, seed=seed, progress=progress)
 
@@ -127,4 +130,9 @@ def draw_validation(result: Mapping[str, Any], folder: Path) -> None:
 
 
 def _known(train: Path | None) -> KnownFields:
-    return known_phase_fields() if train is None else read_phase_fields(train)
+    return known_fields_from(BUNDLED if train is None else train)
+
+
+def _told_of(known: KnownFields) -> dict[str, str]:
+    """What the diagnostics say of entries that a source of known fields holds and that are none; nothing if all are."""
+    return {"left_out_of_the_known": dropped_in_words(known)} if known.dropped else {}

@@ -48,7 +48,7 @@ def _with_paths_beside(settings: Settings, path: Path) -> Settings:
         return str((path.parent / os.path.expanduser(name)).resolve())
 
     beside: dict[str, BaseModel] = {}
-    if settings.known.source != "bundled":
+    if settings.known.source not in ("bundled", "materials_project"):
         beside["known"] = Known(source=beside_it(settings.known.source))
     if settings.competing.source not in ("offline", "materials_project"):
         folder = beside_it(settings.competing.source)

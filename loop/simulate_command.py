@@ -19,7 +19,7 @@ from loop.simulate_fields import ANION_PAIRS, BASELINES, FieldPuzzle, read_field
 from loop.simulate_plot import found_against_evaluated
 from loop.strategies import STRATEGIES
 from vae import PhaseField
-from vae.datasets import known_phase_fields, read_phase_fields
+from vae.sources import BUNDLED, known_fields_from
 
 MARKS = ("first", "half", "all")
 
@@ -146,7 +146,7 @@ def across_fields(
         FileNotFoundError: If a table is not there.
     """
     _check(strategies, (*WEIGHTS, *BASELINES), "across fields")
-    known = known_phase_fields() if train is None else read_phase_fields(train)
+    known = known_fields_from(BUNDLED if train is None else train)
     lowest, notes = read_field_table(table)
     puzzle = FieldPuzzle.of(known.fields, lowest, anion_pairs or ANION_PAIRS)
     n, positive, reporter = len(puzzle.candidates), puzzle.n_positive, Reporter()

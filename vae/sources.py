@@ -4,18 +4,62 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from vae.datasets import KnownFields, field_from_formula
+from vae.datasets import KnownFields, field_from_formula, known_phase_fields, read_phase_fields
 from vae.phase_fields import PhaseField
 
 #: Names of the column that holds a formula, in ICSD exports and elsewhere; the first that is there counts.
 FORMULA_COLUMNS = ("formula", "StructuredFormula", "StructFormula", "SumFormula", "pretty_formula", "composition")
 _Entry = tuple[str, Mapping[str, float] | None]
+
+#: Sources that are no path.
+BUNDLED, MATERIALS_PROJECT = "bundled", "materials_project"
+
+#: File that keeps the answer of the Materials Project.
+CACHE = "materials_project_fields.json"
+
+
+def known_fields_from(source: str | Path, cache_folder: str | Path = ".") -> KnownFields:
+    """The known fields of a source, told by what it is.
+
+    Args:
+        source: ``bundled``, ``materials_project``, a folder of CIF files, or a CSV file with a column ``phase_field``
+            or one of `FORMULA_COLUMNS`.
+        cache_folder: Where the answer of the Materials Project is kept.
+
+    Raises:
+        FileNotFoundError: If there is no such file or folder.
+        ModuleNotFoundError: If the Materials Project is asked for without mp-api.
+        ValueError: If the source yields no field, or a row of a table of fields is none.
+    """
+    if str(source) == BUNDLED:
+        return known_phase_fields()
+    if str(source) == MATERIALS_PROJECT:
+        return from_materials_project(Path(cache_folder) / CACHE)
+    if Path(source).is_dir():
+        return from_cifs(source)
+    return from_formulas(source) if _has_formulas(Path(source)) else read_phase_fields(source)
+
+
+def dropped_in_words(known: KnownFields) -> str:
+    """What was left out of a source, by reason, the most first."""
+    ordered = sorted(known.dropped.items(), key=lambda item: -item[1])
+    return ", ".join(f"{reason} ({count})" for reason, count in ordered)
+
+
+def _has_formulas(path: Path) -> bool:
+    """Whether the header of a table has a column of formulas, and none of fields."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as handle:
+        header = [name.strip().strip('"') for name in re.split("[,;\t]", handle.readline())]
+    return "phase_field" not in header and any(name in header for name in FORMULA_COLUMNS)
 
 
 def from_formulas(path: str | Path) -> KnownFields:

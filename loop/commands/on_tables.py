@@ -11,6 +11,11 @@ import typer
 from loop.commands.common import JsonOption, opened, user_input, writing
 from loop.errors import UserError
 
+KNOWN_HELP = (
+    "Known fields: a CSV with a column `phase_field` or one of formulas (an ICSD export), a folder of CIFs, or "
+    "materials_project; default: the bundled list."
+)
+
 
 def rank(
     out: Annotated[Path, typer.Option(metavar="CSV", help="Where the ranking goes.")],
@@ -22,7 +27,7 @@ def rank(
     ] = False,
     train: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="Known fields, in a column `phase_field`; default: the bundled list."),
+        typer.Option(metavar="SOURCE", help=KNOWN_HELP),
     ] = None,
     ranker: Annotated[str, typer.Option(metavar="NAME", help="masked, or paper: the published VAE.")] = "masked",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
@@ -58,7 +63,7 @@ def rank(
 def validate(
     train: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="Known fields, in a column `phase_field`; default: the bundled list."),
+        typer.Option(metavar="SOURCE", help=KNOWN_HELP),
     ] = None,
     test: Annotated[
         Path | None,
@@ -159,9 +164,7 @@ def simulate(
         Path | None,
         typer.Option(metavar="CSV", help="Energies of a cheaper level, `composition,e_above_hull` in eV/atom."),
     ] = None,
-    train: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Known fields, `phase_field`; default: the bundled list.")
-    ] = None,
+    train: Annotated[Path | None, typer.Option(metavar="SOURCE", help=KNOWN_HELP)] = None,
     cycles: Annotated[int, typer.Option(min=1, help="Batches of fields in a campaign.")] = 5,
     feedback: Annotated[
         bool | None, typer.Option("--feedback/--no-feedback", help="Learn from verdicts; default: both ways.")

@@ -37,6 +37,17 @@ def test_fields_without_descriptors_are_set_aside_and_counted_in_both_tables(tab
     assert "training paper, per cent: 10 of 100" in result.stderr
 
 
+def test_known_fields_are_those_of_an_export_of_formulas_and_what_is_none_is_told(table, tmp_path):
+    known = tmp_path / "icsd.csv"
+    salts = [f"{a}{m}{x}{y}2" for a in ("Li", "Na", "K") for m in ("Al", "Ga", "Y") for x in "OS" for y in ("F", "Cl")]
+    known.write_text("\n".join(["CollectionCode;StructuredFormula", "1;LiCoPO4", *(f"2;{salt}" for salt in salts)]))
+    candidates, out = table("candidates.csv", "Rb-Al-S-Cl", "Li-In-S-Br"), tmp_path / "r.csv"
+    result = invoke("rank", "--train", known, "--candidates", candidates, "--out", out, "--ranker", "paper")
+    assert result.exit_code == 0, result.exception
+    assert "left out of the known: 1 anions by charge (1)" in result.stdout
+    assert "Rb-Al-S-Cl" in out.read_text()
+
+
 def test_ranking_every_field_sets_the_same_aside(table, tmp_path):
     known, out = table("known.csv", *KNOWN, "Fr-Sn-S-Cl"), tmp_path / "all.csv"
     result = invoke("rank", "--all", "--train", known, "--out", out)

@@ -3,7 +3,14 @@ import json
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from vae.sources import from_cifs, from_formulas, from_materials_project
+from vae.sources import (
+    CACHE,
+    dropped_in_words,
+    from_cifs,
+    from_formulas,
+    from_materials_project,
+    known_fields_from,
+)
 
 
 def test_formulas_become_fields_and_the_rest_is_counted(tmp_path):
@@ -55,3 +62,32 @@ def test_missing_things_are_named(tmp_path, monkeypatch):
         from_cifs(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"none\.csv does not exist"):
         from_formulas(tmp_path / "none.csv")
+
+
+def test_a_source_is_told_by_what_it_is(tmp_path):
+    (tmp_path / "fields.csv").write_text("phase_field,formula\nLi-Sn-S-Cl,Li4SnS4\n")
+    (tmp_path / "icsd.csv").write_text("CollectionCode;StructuredFormula\n1;AgBiSCl2\n2;LiCoPO4\n")
+    (tmp_path / "cifs").mkdir()
+    Structure(Lattice.cubic(5), ["Li+", "V5+", "P3-", "O2-"], [[0, 0, 0], [0.5] * 3, [0.5, 0, 0], [0, 0.5, 0]]).to(
+        str(tmp_path / "cifs" / "a.cif")
+    )
+    (tmp_path / CACHE).write_text(json.dumps({"database_version": "2025.9.25", "formulas": ["LiAlSCl2"]}))
+    found = {
+        name: [str(field) for field in known_fields_from(source, tmp_path).fields]
+        for name, source in [
+            ("fields", tmp_path / "fields.csv"),
+            ("formulas", tmp_path / "icsd.csv"),
+            ("cifs", tmp_path / "cifs"),
+            ("Materials Project", "materials_project"),
+        ]
+    }
+    assert found == {
+        "fields": ["Li-Sn-S-Cl"],
+        "formulas": ["Ag-Bi-S-Cl"],
+        "cifs": ["Li-V-P-O"],
+        "Materials Project": ["Li-Al-S-Cl"],
+    }
+    assert len(known_fields_from("bundled")) > 1000
+    assert dropped_in_words(known_fields_from(tmp_path / "icsd.csv")) == "1 anions by charge (1)"
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        known_fields_from(tmp_path / "none.csv")
