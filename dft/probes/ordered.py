@@ -46,11 +46,14 @@ def ordered_lattices(
     Two stand on argyrodite's anions, where these are as many as fill it.
 
     Raises:
-        ValueError: If no packing has holes enough for the cations of the composition.
+        ValueError: If no packing has holes enough for the cations of the composition, in cells of the size allowed.
     """
     built = _arranged(composition, settings, settings.stackings, rng)
     if not built:
-        raise ValueError(f"{composition.reduced_formula}: no packing of {settings.stackings} has a site for every ion")
+        raise ValueError(
+            f"{composition.reduced_formula}: no packing has a site for every ion, "
+            f"in cells of up to {settings.max_atoms} atoms"
+        )
     argyrodites = _arranged(composition, replace(settings, n_structures=N_ARGYRODITES), (ARGYRODITE,), rng)
     mixed = [*built[:BEFORE_ARGYRODITES], *argyrodites, *built[BEFORE_ARGYRODITES:]]
     return (arranged.probe() for arranged in mixed[: settings.n_structures])
@@ -124,7 +127,7 @@ def cell_formulas(composition: Composition, settings: ProbeSettings) -> list[Com
     n = round(reduced.num_atoms)
     charges = oxidation_states(reduced)
     odd = sum(amount for symbol, amount in reduced.get_el_amt_dict().items() if charges[symbol] < 0) % 2 == 1
-    first = max(1, -(-settings.min_atoms // n))
+    first = max(1, min(-(-settings.min_atoms // n), settings.max_atoms // n))
     largest = max(first, (2 * n <= settings.max_atoms and odd) * 2, min(settings.max_atoms, MODERATE_CELL) // n)
     return [reduced * z for z in sorted({first, largest}) if n * z <= max(settings.max_atoms, n)]
 

@@ -47,6 +47,12 @@ def test_no_packing_with_sites_enough_is_told():
         build_probes(Composition("Li3N"), ProbeSettings(stackings=()), 0)
 
 
+@pytest.mark.parametrize(("formula", "atoms"), [("NaCl", 4), ("KNa2", 3), ("Li2YSI3", 7)])
+def test_small_cells_are_built_where_larger_ones_are_not_allowed(formula, atoms):
+    few = ProbeSettings(max_atoms=4, n_structures=3, restarts=2, supercells=1)
+    assert {len(probe.structure) for probe in build_probes(Composition(formula), few, 0)} == {atoms}
+
+
 @pytest.mark.parametrize(("name", "density", "neighbours"), [("AB", np.sqrt(2), 12), ("ABA", np.sqrt(2), 12)])
 def test_close_packings_have_density_and_neighbours_of_touching_spheres(name, density, neighbours):
     lattice = packing(name)
