@@ -54,6 +54,10 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sentence = STOPPED
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has gone, as `| head` goes: the work is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise

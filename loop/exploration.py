@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +34,6 @@ from loop.second_search import SecondSearch
 from loop.stopping import budget_spent
 from loop.tasks import build, expected_cost, flow_task
 from vae import PhaseField
-
-logger = logging.getLogger("loop")
 
 Show = Callable[[Event], None]
 
@@ -269,7 +266,6 @@ class Exploration:
         )
         reason = result.get("reason", "")
         event = Event("calculation", self.cycle, self.name, reason, calculation.composition, result["state"])
-        logger.info("%s %s %s %s", self.name, calculation.composition, result["state"], reason)
         self.show(event)
 
     def _output(self, calculation: str) -> Path:
@@ -296,5 +292,4 @@ class Exploration:
         self.campaign.record_verdict(verdict)
         lowest, composition = verdict["best_e_above_competing"], verdict["best_composition"]
         text = f"{verdict['verdict']}: {verdict['reason']}"
-        logger.info("%s is %s", self.name, text)
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))
