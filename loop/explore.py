@@ -14,6 +14,7 @@ from loop.campaign import Campaign
 from loop.errors import UserError
 from loop.executors import open_executor
 from loop.exploration import Exploration, Show
+from loop.feedback import about_those_beside
 from loop.ladder import checked_ladder
 from loop.report.live import Event
 from vae import PhaseField
@@ -36,18 +37,20 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
         raise UserError(
             f"{campaign.folder} holds another campaign ({', '.join(states)}); name another folder with --dir"
         )
+    recorded = campaign.database.meta("compositions")
+    if states and recorded is not None and compositions and json.loads(recorded) != compositions:
+        raise UserError(f"{campaign.folder} was begun with other compositions; name another folder with --dir")
     if campaign.completed_cycles():
         show(Event("message", text=f"{phase_field} has been explored in {campaign.folder}; nothing to do"))
         return
     checked_ladder(campaign, phase_field.elements)
-    recorded = campaign.database.meta("compositions")
-    if states and recorded is not None and compositions and json.loads(recorded) != compositions:
-        raise UserError(f"{campaign.folder} was begun with other compositions; name another folder with --dir")
     asked_for = compositions or json.loads(recorded or "[]")
     campaign.database.set_meta(compositions=json.dumps(asked_for))
     campaign.begin_cycle(1)
     if not states:
         campaign.record_proposals(1, {str(phase_field): "asked for by name"})
+    if told := about_those_beside(asked_for, phase_field.elements):
+        show(Event("message", text=told))
     with open_executor(campaign, show) as executor:
         Exploration(campaign, 1, phase_field, executor, show).run(asked_for)
     campaign.complete_cycle(1)
