@@ -62,9 +62,39 @@ def test_validate_writes_the_table_as_json(tmp_path):
         (("rank", "--out", "r.csv", "--all", "--ranker", "paper"), "ranker 'paper' cannot rank all fields"),
         (("validate", "--method", "guess"), "method 'guess' is unknown"),
         (("validate", "--train", "none.csv"), "none.csv does not exist"),
+        (("validate", "--test", "t.csv", "--fold", 1), "--fold has no effect with --test"),
+        (("rank", "--out", "r.csv", "--all", "--map", "m.png"), "--map has no effect with --all"),
+        (("rank", "--out", "/", "--all"), "--out / is a folder: name a file in it"),
+        (("rank", "--out", "r.csv", "--candidates", "c.csv", "--map", "x.foo"), "--map x.foo ends in '.foo': choose"),
+        (("simulate", "e.csv", "--field", "F", "--plot", "s.foo"), "--plot s.foo ends in '.foo': choose .png"),
+        (("simulate", "e.csv", "--field", "F", "--json", "/"), "--json / is a folder"),
+        (("simulate", "e.csv", "--field", "F", "--no-feedback"), "--feedback has no effect with --field"),
+        (("simulate", "e.csv", "--field", "F", "--cycles", 5), "--cycles has no effect with --field"),
+        (("simulate", "--fields", "t.csv", "--within", 10), "--within has no effect with --fields"),
+        (("simulate", "e.csv", "--field", "F", "--prior", "p.csv", "--strategy", "grid"), "--prior has no effect with"),
     ],
 )
 def test_mistakes_are_the_users(arguments, message):
     result = invoke(*arguments)
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
+
+
+def test_the_folder_of_a_result_is_made(table, tmp_path):
+    known, candidates, out = table("k.csv", *KNOWN), table("c.csv", "Li-Ge-S-Br"), tmp_path / "new" / "one" / "r.csv"
+    result = invoke("rank", "--train", known, "--candidates", candidates, "--out", out, "--ranker", "paper")
+    assert result.exit_code == 0, result.exception
+    assert out.exists()
+
+
+def test_a_file_in_the_place_of_a_folder_is_found_before_the_work(table, tmp_path):
+    result = invoke("rank", "--all", "--out", table("k.csv", *KNOWN) / "r.csv")
+    assert isinstance(result.exception, UserError)
+    assert "k.csv is no folder" in str(result.exception)
+
+
+def test_a_table_of_fields_in_another_unit_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("formula,e_above_hull\nLiNaSO,2.0\n")
+    result = invoke("simulate", "--fields", tmp_path / "t.csv")
+    assert isinstance(result.exception, UserError)
+    assert "no candidate is positive; e_above_hull must be in eV/atom" in str(result.exception)
