@@ -49,6 +49,7 @@ def test_compositions_are_read_once_each(tmp_path):
         ("formula\nLi3SnS3Cl\n", r"has no column `composition`, only \['formula'\]"),
         ("composition\nLi3AlS3Cl\n", r"row 2: Li3AlS3Cl holds \['Al'\], which Li-Sn-S-Cl does not"),
         ("composition\nLi3SnS3Cl\nLi3.3SnS3.3Cl0.7\n", r"row 3: 'Li3.3SnS3.3Cl0.7' is no formula of whole atoms"),
+        ("composition\nLi3SnS3Cl\n\nwater\n", "row 4: 'water' is no formula"),
         ("composition\nwater\n", "row 2: 'water' is no formula"),
         ("composition\n", "holds no compositions"),
         ("composition\nLi2SnS9\nLi9SnSCl\n", "nothing to probe: Li2SnS9 cannot be charge-neutral"),

@@ -1,10 +1,12 @@
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from loop.cli import app
+from loop.cli import _exit, app
 from loop.errors import UserError
+from loop.tables import print_diagnostics
 
 
 def invoke(*arguments):
@@ -98,3 +100,16 @@ def test_a_table_of_fields_in_another_unit_is_refused(tmp_path):
     result = invoke("simulate", "--fields", tmp_path / "t.csv")
     assert isinstance(result.exception, UserError)
     assert "no candidate is positive; e_above_hull must be in eV/atom" in str(result.exception)
+
+
+@pytest.mark.parametrize(("command", "sentence"), [("run", "run the same command again"), ("rank", "stopped")])
+def test_only_what_goes_on_says_so_when_it_is_stopped(monkeypatch, command, sentence):
+    monkeypatch.setattr(sys, "argv", ["loop", command])
+    code, told = _exit(KeyboardInterrupt())
+    assert code == 130
+    assert told.endswith(sentence + (" to go on" if command == "run" else ""))
+
+
+def test_what_the_ranker_cannot_say_has_a_reason(capsys):
+    print_diagnostics({"probability_prior": None, "collapsed": False})
+    assert "probability prior: none, too few known fields" in capsys.readouterr().out
