@@ -40,7 +40,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for _name, _command in COMMANDS.items():
     app.command(name=_name)(_command)
 
-STOPPED = "stopped; run the same command again to go on"
+STOPPED = "stopped"
+
+#: What goes on where it was when it is run again; other commands begin anew.
+RESUMED = ("run", "explore")
 
 
 def main() -> None:
@@ -54,6 +57,10 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sentence = STOPPED
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has gone, as `| head` goes: the work is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
@@ -70,7 +77,7 @@ def _exit(error: BaseException) -> tuple[int, str]:
     if isinstance(error, RunError):
         return 1, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return 130, STOPPED
+        return 130, f"{STOPPED}; run the same command again to go on" if sys.argv[1] in RESUMED else STOPPED
     if hasattr(error, "format_message"):  # the command line itself was not understood
         return 2, f"{error.format_message()} (`loop COMMAND --help` lists what there is)"
     return 1, f"{type(error).__name__}: {error} (run again with --debug for the traceback)"

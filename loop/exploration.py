@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,10 +32,8 @@ from loop.records import CalculationRecord, Role
 from loop.report.live import Event
 from loop.second_search import SecondSearch
 from loop.stopping import budget_spent
-from loop.tasks import build, expected_cost, flow_task
+from loop.tasks import build, expected_cost, flow_task, tell_failed, why_none
 from vae import PhaseField
-
-logger = logging.getLogger("loop")
 
 Show = Callable[[Event], None]
 
@@ -146,6 +143,7 @@ class Exploration:
             built += [self._given(formula, structures) for formula, structures in given.items()]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, built, batch)
+        tell_failed(self.name, built, self.show)
 
     def search_again(self) -> bool:
         """Plan harder searches for the phases that a positive verdict would rest on; whether there are any."""
@@ -161,6 +159,7 @@ class Exploration:
         again = [self._second_search.calculation(records[outcome.key], outcome) for outcome in outcomes]
         again.sort(key=lambda item: item.composition)
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, again, {})
+        tell_failed(self.name, again, self.show)
         return True
 
     @cached_property
@@ -216,7 +215,8 @@ class Exploration:
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
         origin = self.phases.origins.get(composition, "")
-        return Calculation(identity, role, composition, probes, outcome.reason, origin)  # type: ignore[arg-type]
+        problem = why_none(outcome.reason, role, self.campaign.settings)
+        return Calculation(identity, role, composition, probes, problem, origin)  # type: ignore[arg-type]
 
     def climb(self) -> None:
         """Take what the ladder lets through to each further level of theory and compute it there, batch by batch."""
@@ -269,7 +269,6 @@ class Exploration:
         self.campaign.calculations.end(calculation.hash, ended, passing)
         reason = result.get("reason", "")
         event = Event("calculation", self.cycle, self.name, reason, calculation.composition, result["state"])
-        logger.info("%s %s %s %s", self.name, calculation.composition, result["state"], reason)
         self.show(event)
 
     def _output(self, calculation: str) -> Path:
@@ -296,5 +295,4 @@ class Exploration:
         self.campaign.record_verdict(verdict)
         lowest, composition = verdict["best_e_above_competing"], verdict["best_composition"]
         text = f"{verdict['verdict']}: {verdict['reason']}"
-        logger.info("%s is %s", self.name, text)
         self.show(Event("verdict", self.cycle, self.name, text, composition, e_above_hull=lowest))

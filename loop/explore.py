@@ -6,17 +6,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from dft.competing import parse_formula
 from dft.compositions import require_neutral
 from loop.campaign import Campaign
 from loop.errors import UserError
 from loop.executors import open_executor
 from loop.exploration import Exploration, Show
+from loop.feedback import about_those_beside
 from loop.ladder import checked_ladder
 from loop.report.live import Event
 from vae import PhaseField
+from vae.csv_files import read_text_table
 
 
 def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: list[str], show: Show) -> None:
@@ -36,18 +36,20 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
         raise UserError(
             f"{campaign.folder} holds another campaign ({', '.join(states)}); name another folder with --dir"
         )
+    recorded = campaign.database.meta("compositions")
+    if states and recorded is not None and compositions and json.loads(recorded) != compositions:
+        raise UserError(f"{campaign.folder} was begun with other compositions; name another folder with --dir")
     if campaign.completed_cycles():
         show(Event("message", text=f"{phase_field} has been explored in {campaign.folder}; nothing to do"))
         return
     checked_ladder(campaign, phase_field.elements)
-    recorded = campaign.database.meta("compositions")
-    if states and recorded is not None and compositions and json.loads(recorded) != compositions:
-        raise UserError(f"{campaign.folder} was begun with other compositions; name another folder with --dir")
     asked_for = compositions or json.loads(recorded or "[]")
     campaign.database.set_meta(compositions=json.dumps(asked_for))
     campaign.begin_cycle(1)
     if not states:
         campaign.record_proposals(1, {str(phase_field): "asked for by name"})
+    if told := about_those_beside(asked_for, phase_field.elements):
+        show(Event("message", text=told))
     with open_executor(campaign, show) as executor:
         Exploration(campaign, 1, phase_field, executor, show).run(asked_for)
     campaign.complete_cycle(1)
@@ -75,16 +77,15 @@ def read_compositions(path: Path, phase_field: PhaseField) -> list[str]:
         UserError: Naming the file, the row and what is wrong.
     """
     try:
-        # Otherwise pandas takes sodium nitride, NaN, for a missing value.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        formulas = [formula for formula in table["composition"] if formula.strip()]
+        table = read_text_table(path)
+        by_line = {line: formula for line, formula in table["composition"].items() if formula.strip()}
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except KeyError:
         raise UserError(f"{path} has no column `composition`, only {list(table.columns)}") from None
     except (ValueError, OSError) as error:
         raise UserError(f"{path} is no table: {error}") from None
-    for row, formula in enumerate(formulas, start=2):
+    for row, formula in by_line.items():
         try:
             composition = parse_formula(formula)
         except ValueError as error:
@@ -92,6 +93,7 @@ def read_compositions(path: Path, phase_field: PhaseField) -> list[str]:
         outside = {element.symbol for element in composition.elements} - set(phase_field.elements)
         if outside:
             raise UserError(f"{path}, row {row}: {formula} holds {sorted(outside)}, which {phase_field} does not")
+    formulas = list(by_line.values())
     if not formulas:
         raise UserError(f"{path} holds no compositions")
     _require_one_neutral(path, formulas)

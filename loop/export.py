@@ -12,6 +12,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from dft.hull import LEVEL_KEY
 from loop.records import CampaignRecord, FieldRecord
+from loop.report.tables import as_json
 
 
 def export(record: CampaignRecord, folder: Path) -> list[Path]:
@@ -23,7 +24,8 @@ def export(record: CampaignRecord, folder: Path) -> list[Path]:
 
     Returns:
         What was written: `entries.json` (pymatgen `ComputedStructureEntry`, total energies in eV), `structures.db`
-        (ASE), `cif/`, `probes.csv`, `competing_phases.csv`, `calculations.csv` and a `ranking_N.csv` per cycle.
+        (ASE), `cif/`, `probes.csv`, `competing_phases.csv`, `calculations.csv` and a `ranking_N.csv` per
+        cycle that ranked.
     """
     (folder / "cif").mkdir(parents=True, exist_ok=True)
     entries = list(_entries(record))
@@ -76,7 +78,7 @@ def _write_ase_database(entries: list[ComputedStructureEntry], path: Path) -> No
 def _tables(record: CampaignRecord) -> dict[str, pd.DataFrame]:
     probes = [field.probes.assign(phase_field=field.phase_field) for field in _every_level(record)]
     competing = [field.competing.assign(phase_field=field.phase_field) for field in _every_level(record)]
-    rankings = {f"ranking_{cycle.number}": cycle.ranking for cycle in record.cycles}
+    rankings = {f"ranking_{cycle.number}": cycle.ranking for cycle in record.cycles if not cycle.ranking.empty}
     return {
         "probes": _without_structures(probes),
         "competing_phases": _without_structures(competing),
@@ -86,4 +88,10 @@ def _tables(record: CampaignRecord) -> dict[str, pd.DataFrame]:
 
 
 def _without_structures(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([t.drop(columns="structure") for t in tables]) if tables else pd.DataFrame()
+    """One table; decompositions as JSON, as the report's tables have them."""
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat([t.drop(columns="structure") for t in tables])
+    for name in table.columns.intersection(["decomposition", "competing_decomposition"]):
+        table[name] = table[name].map(as_json)
+    return table

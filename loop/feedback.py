@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,6 +90,13 @@ def about_the_missing(known: Sequence[str], by_analogy: Sequence[str]) -> str:
     if by_analogy:
         told += f". {', '.join(by_analogy)}, by analogy alone, {_have(by_analogy)} no energy and may not exist"
     return told
+
+
+def about_those_beside(formulas: Iterable[str], elements: Collection[str]) -> str:
+    """What there is to say of probes that lack an element of their field: they are no evidence for it."""
+    lacking = {formula: set(elements) - set(Composition(formula).as_dict()) for formula in formulas}
+    told = [f"{formula} lacks {', '.join(sorted(those))}" for formula, those in lacking.items() if those]
+    return f"{'; '.join(told)}: computed, but no part of the verdict on {'-'.join(elements)}" if told else ""
 
 
 def _have(some: Sequence[str]) -> str:

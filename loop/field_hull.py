@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
@@ -35,6 +36,11 @@ class FieldHull:
         """The probe nearest to the hull of the competing phases, or below it; none without an energy."""
         energies = self.probes["e_above_competing"].astype(float)
         return None if energies.isna().all() else self.probes.loc[energies.idxmin()]
+
+    def of_whole_field(self, elements: Collection[str]) -> FieldHull:
+        """Without the probes that lack an element of the field: what they tell is of another one."""
+        whole = [set(elements) <= set(Composition(formula).as_dict()) for formula in self.probes["formula"]]
+        return replace(self, probes=self.probes.loc[np.array(whole, dtype=bool)])
 
     @property
     def n_probes(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from loop.campaign import Campaign
 from loop.competing_phases import CompetingPhases
-from loop.feedback import about_the_missing, judge
+from loop.feedback import about_the_missing, about_those_beside, judge
 from loop.ladder import Rung, about_the_level, hull_at, phases_in_words
 from loop.second_search import about_second_searches
 
@@ -42,7 +42,8 @@ class FieldVerdict:
         settings, log = self.campaign.settings, self.campaign.calculations
         reached = [r for r in self.rungs if r.number == 0 or log.of(self.phase_field, "probe", r.identity)][-1]
         limits, band = settings.verdicts, reached.band(settings.verdicts)
-        hull = hull_at(self.campaign, self.phase_field, reached)
+        elements, every = self.phase_field.split("-"), hull_at(self.campaign, self.phase_field, reached)
+        hull = every.of_whole_field(elements)
         best = hull.best
         lowest = None if best is None else float(best["e_above_competing"])
         composition = "" if best is None else str(best["formula"])
@@ -56,6 +57,8 @@ class FieldVerdict:
         reason += about_the_level(self.campaign, self.phase_field, self.rungs, reached, self.held_back)
         reason += about_second_searches(log.searched_again(self.phase_field, self.rungs[0].identity))
         reason += about_the_missing(missing, guessed)
+        if beside := about_those_beside(every.probes["formula"], elements):
+            reason += f". {beside}"
         if self.stopped:
             reason += f". Stopped: {self.stopped}"
         source = self.phases.source + phases_in_words(self.rungs, reached, settings.ladder.window)

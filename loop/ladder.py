@@ -113,19 +113,22 @@ def ladder(campaign: Campaign, elements: Collection[str] = ()) -> list[Rung]:
     Raises:
         UserError: If there is no such level, or its engine or data are missing.
     """
-    settings = campaign.settings
+    return rungs_of(campaign.settings, elements)
+
+
+def rungs_of(settings: Settings, elements: Collection[str] = ()) -> list[Rung]:
+    """As `ladder`, of settings that no campaign has been begun with yet."""
     rungs = []
     for number, name in enumerate(settings.ladder_of_levels):
         checkpoint = (settings.checkpoint or "") if name == "mace" or len(settings.ladder_of_levels) == 1 else ""
         try:
-            rungs.append(_rung(campaign, number, name, checkpoint, elements))
+            rungs.append(_rung(settings, number, name, checkpoint, elements))
         except (ValueError, OSError) as error:
             raise UserError(str(error)) from None
     return rungs
 
 
-def _rung(campaign: Campaign, number: int, name: str, checkpoint: str, elements: Collection[str]) -> Rung:
-    settings = campaign.settings
+def _rung(settings: Settings, number: int, name: str, checkpoint: str, elements: Collection[str]) -> Rung:
     overrides = settings.level_settings.get(name, {})
     found = level(name, checkpoint, **overrides)
     section = settings.ladder.section if number else ()

@@ -70,6 +70,8 @@ def _first_problem(error: ValidationError) -> str:
         return f"unknown key {key!r}, choose from {_keys_beside(problem['loc'])}"
     message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")  # as YAML calls it
     found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    if isinstance(problem["input"], bool) and problem["type"] == "string_type":
+        found += '; YAML reads No, Yes, On and Off as false and true: write "No" in quotes'
     return f"{key}: {message}{found}"
 
 

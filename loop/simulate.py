@@ -225,7 +225,7 @@ def read_cheaper(path: Path, phase_field: PhaseField, set_aside: list[str]) -> d
     if column is None:
         raise ValueError(f"{path} has no column {CHEAPER_COLUMNS[0]!r}, only {', '.join(map(repr, table.columns))}")
     energies: dict[str, list[float]] = {}
-    for row, (text, energy) in enumerate(zip(table["composition"], table[column], strict=True), start=2):
+    for row, text, energy in zip(table.index, table["composition"], table[column], strict=True):
         try:
             formula = formula_of(formula_in_field(text, row, path, phase_field))
             value = finite_energy(energy, row, path)

@@ -17,7 +17,7 @@ from loop.report.energies import read_energies
 from loop.simulate import Puzzle, figures, read_cheaper, simulate_field
 from loop.simulate_fields import ANION_PAIRS, BASELINES, FieldPuzzle, read_field_table, simulate_fields
 from loop.simulate_plot import found_against_evaluated
-from loop.strategies import STRATEGIES
+from loop.strategies import STRATEGIES, WITH_PRIOR
 from vae import PhaseField
 from vae.sources import BUNDLED, known_fields_from
 
@@ -91,6 +91,8 @@ def inside_field(
         FileNotFoundError: If a table is not there.
     """
     _check(strategies, STRATEGIES, "in a field")
+    if prior is not None and not set(WITH_PRIOR) & set(strategies):
+        raise ValueError(f"--prior has no effect with strategy {', '.join(strategies)}")
     if "lowest" in strategies and prior is None:
         raise ValueError("strategy 'lowest' is the order of a cheaper level: give its energies with --prior")
     phase_field = PhaseField.parse(field)
@@ -152,6 +154,8 @@ def across_fields(
     n, positive, reporter = len(puzzle.candidates), puzzle.n_positive, Reporter()
     for note in notes:
         reporter.say(note)
+    if not positive:
+        raise ValueError(f"{table}: no candidate is positive; e_above_hull must be in eV/atom")
     reporter.say(f"{len(puzzle.known)} known fields M-M'-A-A', {n} candidates, {positive} of them positive")
     if cycles * batch > n:
         reporter.say(f"{cycles} batches of {batch} are more than the {n} candidates: all of them are taken")

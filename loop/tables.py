@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loop.units import MEV, duration
+from loop.units import MEV, counted, cpu_time, duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from loop.doctor import Finding
 
 
+#: Why the ranker says nothing, by what it says nothing about.
+_WHY_NONE = {
+    "correlation_with_descriptor_norm": "none, it takes three candidates that differ",
+    "rank_correlation_with_descriptor_norm": "none, it takes three candidates that differ",
+    "probability_prior": "none, too few known fields to tell probabilities; their column is empty",
+}
+
+
 def print_status(facts: dict[str, Any]) -> None:
     """Cycles, calculations by state, fields with their verdicts."""
     console = Console(highlight=False)
     states = ", ".join(f"{count} {state}" for state, count in sorted(facts["calculations"].items())) or "none"
-    console.print(f"campaign {facts['name']}: {facts['cycles_completed']} cycles completed", markup=False)
-    console.print(f"calculations: {states}; {facts['cpu_hours']:.2f} CPU-hours so far")
+    console.print(f"campaign {facts['name']}: {counted(facts['cycles_completed'], 'cycle')} completed", markup=False)
+    console.print(f"calculations: {states}; {cpu_time(facts['cpu_hours'])} so far")
     table = Table(
         "cycle", "phase field", "verdict", "best composition", "meV/atom from the hull of the competing phases"
     )
@@ -69,7 +77,8 @@ def print_diagnostics(diagnostics: dict[str, Any]) -> None:
     """The ranker's own account of itself, a line each."""
     console = Console(highlight=False, soft_wrap=True)
     for key, value in diagnostics.items():
-        console.print(f"{key.replace('_', ' ')}: {_short(value)}", markup=False)
+        told = _WHY_NONE.get(key, "none") if value is None else _short(value)
+        console.print(f"{key.replace('_', ' ')}: {told}", markup=False)
 
 
 def print_validation(rows: Sequence[dict[str, Any]]) -> None:

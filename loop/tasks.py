@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from dft.probes import ProbeSettings, ProbeStructure, build_probes
 from dft.probes.base import packed
 from loop.calculation_log import Calculation
 from loop.records import Role
+from loop.report.events import Event
 
 if TYPE_CHECKING:
+    from loop.config import Settings
     from loop.ladder import Rung
 
 
@@ -104,3 +107,17 @@ def expected_cost(calculation: Calculation) -> float:
 def structures_of(probes: list[dict[str, Any]]) -> list[ProbeStructure]:
     """Structures from the plain values of `ProbeStructure.as_dict`."""
     return [ProbeStructure(Structure.from_dict(probe["structure"]), probe["generator"]) for probe in probes]
+
+
+def why_none(reason: str, role: str, settings: Settings) -> str:
+    """Why no structure was built, with the largest cells that were tried: they are often too small."""
+    section = "competing" if role == "competing" else "probes"
+    n = getattr(settings, section).max_atoms
+    return f"{reason}; cells of at most {n} atoms were tried ({section}.max_atoms)" if reason else ""
+
+
+def tell_failed(phase_field: str, items: Sequence[Calculation], show: Callable[[Event], None]) -> None:
+    """A line for each composition without a structure: nothing else of it will ever be told."""
+    for item in items:
+        if item.problem:
+            show(Event("message", text=f"{phase_field}: {item.composition} failed ({item.problem})"))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from pymatgen.core import Composition, Element
 
+from vae.csv_files import read_text_table
 from vae.phase_fields import ANIONS, PhaseField, data_hash
 
 #: Elements in a quaternary field.
@@ -110,7 +111,7 @@ def read_phase_fields(path: str | Path, size: int = FIELD_SIZE) -> KnownFields:
         ValueError: If the file has no such column, no field, an unknown element, or a field of another size.
     """
     names = _column(Path(path), "phase_field")
-    fields = [_parse(name, f"{path}, row {row}", size) for row, name in enumerate(names, start=2)]
+    fields = [_parse(name, f"{path}, row {row}", size) for row, name in names.items()]
     if not fields:
         raise ValueError(f"{path} lists no phase field: it needs at least one row under 'phase_field'")
     return KnownFields(tuple(fields), str(path), "not stated", _duplicates(fields))
@@ -173,17 +174,19 @@ def _parse(name: str, place: str, size: int) -> PhaseField:
     return phase_field
 
 
-def _column(path: Path, column: str) -> list[str]:
+def _column(path: Path, column: str) -> dict[int, str]:
+    """The cells of a column, by their line in the file."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give a CSV file with a column {column!r}")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give a CSV file with a column {column!r}")
     try:
-        # Without this, pandas reads cells such as NA and NaN as missing values, not as names that are refused.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="replace")
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        table = read_text_table(path, encoding_errors="replace")
+    except ValueError as error:
         raise ValueError(f"{path} is no CSV file with a column {column!r}: {error}") from None
     if column not in table:
         raise ValueError(f"{path} has no column {column!r}, only {list(table.columns)[:8]}")
-    return [value.strip() for value in table[column]]
+    return {int(line): value.strip() for line, value in table[column].items()}
 
 
 def _duplicates(fields: Iterable[PhaseField]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from loop.campaign import Campaign
 
 DEFAULT_FOLDER = Path("campaign")
+
+#: Endings of the pictures that are drawn.
+PICTURES = (".png", ".svg", ".pdf")
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign folder.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there as JSON.")]
@@ -45,17 +48,55 @@ def user_input() -> Iterator[None]:
         raise UserError(str(error)) from error
 
 
-@contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """A file that cannot be written fails the command, not the user's data.
+def check_target(option: str, target: Path | None, formats: Sequence[str] = ()) -> None:
+    """Find out before the work whether its result could be written as the user asks.
+
+    Args:
+        option: What the user named it with.
+        target: The file; none if none was asked for.
+        formats: Endings to choose from; none if any will do.
 
     Raises:
-        UserError: If its folder does not exist.
-        RunError: If it cannot be written for another reason.
+        UserError: If it is a folder, its folder can be none, or it ends in another way.
+    """
+    if target is None:
+        return
+    if formats and target.suffix.lower() not in formats:
+        raise UserError(
+            f"{option} {target} ends in {target.suffix!r}: choose {', '.join(formats[:-1])} or {formats[-1]}"
+        )
+    if target.is_dir():
+        raise UserError(f"{option} {target} is a folder: name a file in it")
+    if above := next((parent for parent in target.parents if parent.exists() and not parent.is_dir()), None):
+        raise UserError(f"{option} {target}: {above} is no folder")
+
+
+def check_effect(context: typer.Context, names: Collection[str], what: str) -> None:
+    """Refuse options that the user gave and that would change nothing.
+
+    Args:
+        context: Of the command.
+        names: Of its parameters.
+        what: Beside which they have no effect.
+
+    Raises:
+        UserError: Naming the first of them.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise UserError(f"{parameter.opts[0]} has no effect with {what}")
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Make the folder of a file; one that cannot be written fails the command, not the user's data.
+
+    Raises:
+        RunError: If it cannot be written.
     """
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} cannot be written: its folder does not exist") from error
     except OSError as error:
         raise RunError(f"{target} cannot be written: {error.strerror or error}") from error

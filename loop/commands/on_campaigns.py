@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from loop.report.live import Mode
 
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing; the log has it all.")]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-changes", help="Go on although settings that change results have changed.")
+]
 JsonLogOption = Annotated[bool, typer.Option("--json-log", help="One JSON object per event instead of text.")]
 
 
@@ -69,9 +72,7 @@ def run(
     cycles: Annotated[
         int | None, typer.Option(min=1, help="Completed cycles to bring the campaign to, in total.")
     ] = None,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although settings that change results have changed.")
-    ] = False,
+    accept_changes: AcceptOption = False,
     executor: Annotated[
         str | None, typer.Option(metavar="NAME", help="local or fireworks, from now on; default: execution.executor.")
     ] = None,
@@ -104,13 +105,35 @@ def explore(
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration.")] = None,
     folder: Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Default: explore-FIELD.")] = None,
+    accept_changes: AcceptOption = False,
     quiet: QuietOption = False,
     json_log: JsonLogOption = False,
 ) -> None:
     """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
     from loop.running import explore_in_folder
 
+    _prepare_exploration(folder, config, field, accept_changes)
     explore_in_folder(folder, config, field, compositions, _display(quiet, json_log))
+
+
+def _prepare_exploration(folder: Path | None, config: Path | None, field: str, accept_changes: bool) -> None:
+    """Refuse what cannot run before anything is written; take over changed settings where the user says so."""
+    from loop.running import _quieten_libraries, _settings
+
+    _quieten_libraries()
+    from loop.campaign import Campaign
+    from loop.config import Settings
+    from loop.explore import read_field
+    from loop.ladder import rungs_of
+
+    phase_field = read_field(field)
+    folder = folder or Path(f"explore-{phase_field}")
+    settings = _settings(folder, config)
+    if not (folder / "campaign.db").exists():
+        rungs_of(settings or Settings(), phase_field.elements)
+    elif accept_changes:
+        with Campaign.drive(folder, settings, accept_changes=True):
+            pass
 
 
 def status(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from loop.commands.common import JsonOption, opened, user_input, writing
+from loop.commands.common import PICTURES, JsonOption, check_effect, check_target, opened, user_input, writing
 from loop.errors import UserError
 
 KNOWN_HELP = (
@@ -18,6 +18,7 @@ KNOWN_HELP = (
 
 
 def rank(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(metavar="CSV", help="Where the ranking goes.")],
     candidates: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Fields to rank, in a column `phase_field`.")
@@ -41,7 +42,10 @@ def rank(
 
     if everything == (candidates is not None):
         raise UserError("give either --candidates CSV or --all: what is to be ranked?")
+    check_target("--out", out)
+    check_target("--map", latent_map, PICTURES)
     if candidates is None:
+        check_effect(context, ["latent_map"], "--all")
         with writing(out), user_input():
             n_fields, diagnostics = rank_every_field(train, out, ranker, seed)
         print_diagnostics(diagnostics)
@@ -61,6 +65,7 @@ def rank(
 
 
 def validate(
+    context: typer.Context,
     train: Annotated[
         Path | None,
         typer.Option(metavar="SOURCE", help=KNOWN_HELP),
@@ -83,6 +88,11 @@ def validate(
     from loop.ranking import draw_validation, validate_files
     from loop.tables import print_validation
 
+    check_target("--json", as_json)
+    if figures is not None and figures.is_file():
+        raise UserError(f"--figures {figures} is a file: name a folder")
+    if test is not None:
+        check_effect(context, ["fold"], "--test")
     with user_input():
         result = validate_files(train, test, method, fold, seed, lambda line: typer.echo(line, err=True))
     print_validation(result["table"])
@@ -95,6 +105,7 @@ def validate(
 
 
 def hull_map(
+    context: typer.Context,
     source: Annotated[
         Path, typer.Argument(metavar="ENERGIES.csv|DIR", help="Table `composition,total_energy_eV`, or a campaign.")
     ],
@@ -117,6 +128,10 @@ def hull_map(
     """Draw the energy-above-hull map of a field from a table of total energies or from a campaign."""
     from loop.report.commands import MapOptions, map_campaign, map_command
 
+    check_target("--out", out, (*PICTURES, ".html"))
+    check_target("--json", json_file)
+    if out.suffix.lower() == ".html":
+        check_effect(context, ["style"], "an interactive map, which has one size")
     options = MapOptions(
         mark=tuple(mark or ()),
         size=style,
@@ -126,6 +141,7 @@ def hull_map(
         section=tuple(part.strip() for part in section.split(",") if part.strip()),
     )
     if source.is_dir():
+        check_effect(context, ["competing"], "a campaign, which knows its source")
         from loop.summary import campaign_record
 
         with opened(source) as campaign, user_input(), writing(out):
@@ -137,6 +153,7 @@ def hull_map(
 
 
 def simulate(
+    context: typer.Context,
     energies: Annotated[
         Path | None, typer.Argument(metavar="[ENERGIES.csv]", help="Table `composition,total_energy_eV` of one field.")
     ] = None,
@@ -149,8 +166,8 @@ def simulate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="In a field: hull, spread, grid, random. Across fields: balanced, exploit, explore, popularity, "
-            "triples, published, random. May be given several times.",
+            help="In a field: hull, spread, grid, random, lowest (with --prior). Across fields: balanced, exploit, "
+            "explore, popularity, triples, published, random. May be given several times.",
         ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How many campaigns; default: 20, across fields 1.")] = None,
@@ -182,13 +199,17 @@ def simulate(
     from loop import simulate_command as command
 
     both = [False, True] if feedback is None else [feedback]
+    check_target("--json", json_file)
+    check_target("--plot", plot, PICTURES)
     if fields is not None and energies is None:
+        check_effect(context, ["field", "initial", "within", "prior"], "--fields")
         names, runs = strategy or ["balanced"], range(seed, seed + (seeds or 1))
         with user_input():
             picture = command.across_fields(
                 fields, train, names, runs, both, cycles, batch or 100, anion_pairs, subsystems
             )
     elif energies is not None and field is not None and fields is None:
+        check_effect(context, ["train", "cycles", "feedback", "anion_pairs", "subsystems"], "--field")
         names, runs = strategy or ["hull"], range(seed, seed + (seeds or 20))
         with user_input():
             picture = command.inside_field(energies, field, names, runs, initial, batch or 1, within, prior)

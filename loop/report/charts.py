@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from loop.records import CampaignRecord
+from loop.units import cpu_time
 
 #: Ranks shown by the bump chart; what lies beyond shares one line beneath.
 _RANKS = 12
@@ -156,8 +157,8 @@ def found_against_spent(spent: Sequence[float], found: Sequence[int]) -> Markup:
     parts += ['<path class="axis" d="M60 150 H630 M60 150 V20"/>']
     parts += [_text(52, 154, "0", "end", "soft"), _text(52, 34, str(top), "end", "soft")]
     parts += [_text(x[i], 168, f"cycle {i}", "end", "soft") for i in range(1, len(x))] if len(x) < 8 else []
-    parts.append(_text(620, 186, f"{spent[-1]:.2f} CPU-hours", "end", "soft"))
-    return _svg(680, 196, parts, "Compositions near the hull against CPU-hours spent")
+    parts.append(_text(620, 186, cpu_time(spent[-1]), "end", "soft"))
+    return _svg(680, 196, parts, "Compositions near the hull against CPU time spent")
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:

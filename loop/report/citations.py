@@ -17,12 +17,14 @@ class Citation:
         doi: Its digital object identifier.
         used_with: Names of programs; cited where one is among the campaign's versions, levels or settings; always
             where there are none.
+        of_ranker: Whether it is cited only where a cycle has ranked.
     """
 
     what: str
     text: str
     doi: str
     used_with: tuple[str, ...] = ()
+    of_ranker: bool = False
 
 
 CITATIONS = (
@@ -46,9 +48,13 @@ CITATIONS = (
         "element descriptors: matminer",
         "Ward et al., Comput. Mater. Sci. 152, 60 (2018)",
         "10.1016/j.commatsci.2018.05.018",
+        of_ranker=True,
     ),
     Citation(
-        "element descriptors: Magpie", "Ward et al., npj Comput. Mater. 2, 16028 (2016)", "10.1038/npjcompumats.2016.28"
+        "element descriptors: Magpie",
+        "Ward et al., npj Comput. Mater. 2, 16028 (2016)",
+        "10.1038/npjcompumats.2016.28",
+        of_ranker=True,
     ),
     Citation(
         "known phase fields",
@@ -95,4 +101,11 @@ def citations(record: CampaignRecord) -> list[Citation]:
     """The works that apply to a campaign: by its levels of theory, settings, data and sources of competing phases."""
     levels = [f"{each.level} {each.competing_source}" for each in record.fields]
     told = " ".join([*levels, str(record.settings), str(record.data)]).lower()
-    return [each for each in CITATIONS if not each.used_with or any(name in told for name in each.used_with)]
+    ranked = any(not cycle.ranking.empty for cycle in record.cycles)
+    return [each for each in CITATIONS if _applies(each, told, ranked)]
+
+
+def _applies(citation: Citation, told: str, ranked: bool) -> bool:
+    if citation.of_ranker and not ranked:
+        return False
+    return not citation.used_with or any(name in told for name in citation.used_with)

@@ -11,6 +11,7 @@ import pandas as pd
 from pymatgen.core import Composition, Element
 from pymatgen.entries.computed_entries import ComputedEntry
 
+from vae.csv_files import read_text_table
 from vae.phase_fields import PhaseField
 
 REQUIRED = ("composition", "total_energy_eV")
@@ -64,9 +65,9 @@ def read_energies(path: Path, field: PhaseField, set_aside: list[str] | None = N
     if table.empty:
         raise ValueError(f"{path} has no rows: give at least one energy per element of the field")
     roles = table["role"] if "role" in table else [None] * len(table)
-    given = zip(table["composition"], table["total_energy_eV"], roles, strict=True)
+    given = zip(table.index, table["composition"], table["total_energy_eV"], roles, strict=True)
     rows: list[tuple[str, Composition, float, bool]] = []
-    for row, (text, energy, role) in enumerate(given, start=2):
+    for row, text, energy, role in given:
         try:
             rows.append(_row(text, energy, role, row, path, field))
         except ValueError as error:
@@ -95,7 +96,7 @@ def _row(
 
 
 def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
-    """A CSV table as text, whatever its cells hold.
+    """A CSV table as text, whatever its cells hold, by the lines of the file.
 
     Args:
         path: The file.
@@ -108,8 +109,8 @@ def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} is no file: give a table with the columns {', '.join(required)}")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        table = read_text_table(path, skipinitialspace=True, encoding="utf-8-sig")
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read as a CSV table ({str(error).strip()})") from error
     table = table.rename(columns=str.strip)
     missing = [name for name in required if name not in table]

@@ -76,12 +76,14 @@ class Geometry:
 
     @property
     def sides(self) -> str:
-        """What the sides of a triangle count, in words; empty for the other kinds, whose axes say it."""
+        """What each side of a triangle counts, in words; empty for the other kinds, whose axes say it."""
         if self.kind != "triangle":
             return ""
-        if self.rule == "section":
-            return "mole fractions of the end members"
-        return "atomic fractions" if self.rule == "elements" else f"shares of {', '.join(self.parts)} among themselves"
+        top, left, right = map(mathtext, self.parts)
+        each = f"of {top} (right), {left} (left) and {right} (below)"
+        if self.rule == "share":
+            return f"shares {each} among themselves"
+        return f"{'mole' if self.rule == 'section' else 'atomic'} fractions {each}"
 
 
 def geometry_of(field: PhaseField, section: Sequence[str] = ()) -> Geometry:

@@ -30,7 +30,9 @@ def draw_line(
     sizes: Style,
     new_phase: str,
 ) -> None:
-    """Draw tripods at their formation energies, discs in the colour of their energy above the hull, and tie lines.
+    """Draw tripods at their formation energies, on discs in the colour of their energy above the hull, and tie lines.
+
+    Competing phases on their own hull are white circles, as on the other maps.
 
     Raises:
         ValueError: If an end member, or an energy, is missing.
@@ -39,8 +41,11 @@ def draw_line(
     x, y, corners, hull = on_line(shown, geometry)
     axes.plot(*hull, color="black", lw=1.3 * sizes.line, zorder=2, gid="tie-line")
     look: dict[str, Any] = {"cmap": colours, "norm": scale, "edgecolors": "black", "linewidths": 0.5 * sizes.line}
-    axes.scatter(x, y, c=energies, s=2.2 * sizes.tripod**2, zorder=3, gid="places", **look)
-    (tripods,) = axes.plot(x, y, "1", color="black", ms=sizes.tripod, mew=sizes.line, zorder=4, gid="tripods")
+    known = np.array([point.is_known for point, _ in shown], dtype=bool)
+    size, (xs, ys) = 2.2 * sizes.tripod**2, (x[~known], y[~known])
+    axes.scatter(xs, ys, c=energies[~known], s=size, zorder=3, gid="places", **look)
+    axes.scatter(x[known], y[known], s=size, c="white", edgecolors="black", lw=sizes.line, zorder=5, gid="known")
+    (tripods,) = axes.plot(xs, ys, "1", color="black", ms=sizes.tripod, mew=sizes.line, zorder=4, gid="tripods")
     tripods.set_path_effects([withStroke(linewidth=2.4 * sizes.line, foreground="white", alpha=0.75)])
     margin = 0.14 * max(float(np.ptp(y)), 10.0)
     axes.set_ylim(y.min() - margin, y.max() + margin)

@@ -12,11 +12,14 @@ The cycle sends events; a display shows them. `open_display` chooses one::
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from types import TracebackType
-from typing import Literal, TextIO
+from typing import IO, Literal
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,16 +33,19 @@ __all__ = ["Display", "Event", "Mode", "Progress", "line", "open_display"]
 
 Mode = Literal["auto", "live", "plain", "quiet", "json"]
 
+logger = logging.getLogger("loop")
+
 
 class Display:
-    """Shows nothing; the others build on it.
+    """Shows nothing, but logs every event that is worth a line; the others build on it.
 
     Args:
         progress: What the events add up to.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, stream: IO[str] | None = None) -> None:
         self.progress = progress
+        self.stream = stream or sys.stdout
 
     def __enter__(self) -> Display:
         return self
@@ -50,9 +56,14 @@ class Display:
         """Leave the terminal as it was."""
 
     def __call__(self, event: Event) -> None:
-        """Show an event."""
+        """Log an event and show it. A reader who has gone, as `| head` goes, ends no campaign."""
         self.progress.update(event)
-        self.show(event)
+        if text := line(event, self.progress):
+            logger.info("%s", text)
+        try:
+            self.show(event)
+        except OSError:
+            silence(self.stream)
 
     def show(self, event: Event) -> None:
         """Nothing: a quiet run."""
@@ -60,10 +71,6 @@ class Display:
 
 class PlainDisplay(Display):
     """One line with the time for everything worth a line."""
-
-    def __init__(self, progress: Progress, stream: TextIO) -> None:
-        super().__init__(progress)
-        self.stream = stream
 
     def show(self, event: Event) -> None:
         """Print a line."""
@@ -75,10 +82,6 @@ class PlainDisplay(Display):
 class JsonDisplay(Display):
     """One JSON object per event: what is set of it, and ``time`` (local, ISO 8601)."""
 
-    def __init__(self, progress: Progress, stream: TextIO) -> None:
-        super().__init__(progress)
-        self.stream = stream
-
     def show(self, event: Event) -> None:
         """Print an object."""
         told = {name: value for name, value in asdict(event).items() if value not in ("", None)}
@@ -86,11 +89,20 @@ class JsonDisplay(Display):
         print(json.dumps({"time": now, **told}), file=self.stream, flush=True)
 
 
+class _LastingConsole(Console):
+    """A console that goes on silently where rich ends the program: when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Write no more."""
+        self.quiet = True
+        silence(self.file)
+
+
 class LiveDisplay(Display):
     """A table on a terminal, drawn anew in its place; messages and verdicts stay above it."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
-        super().__init__(progress)
+        super().__init__(progress, console.file)
         self.live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> Display:
@@ -100,8 +112,9 @@ class LiveDisplay(Display):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Draw the last state and give the terminal back."""
-        self.live.stop()
+        """Draw the last state and give the terminal back, if it is still there."""
+        with suppress(OSError):
+            self.live.stop()
 
     def show(self, event: Event) -> None:
         """Keep what should stay readable; the table draws itself."""
@@ -123,7 +136,7 @@ class LiveDisplay(Display):
         return Group(table, ProgressBar(total=max(now.total, now.n_ended, 1), completed=now.n_ended, width=60))
 
 
-def open_display(mode: Mode = "auto", cycles: int = 1, stream: TextIO | None = None) -> Display:
+def open_display(mode: Mode = "auto", cycles: int = 1, stream: IO[str] | None = None) -> Display:
     """The display for a run.
 
     Args:
@@ -137,10 +150,18 @@ def open_display(mode: Mode = "auto", cycles: int = 1, stream: TextIO | None = N
         return Display(progress)
     if mode == "json":
         return JsonDisplay(progress, out)
-    console = Console(file=out)
+    console = _LastingConsole(file=out)
     if mode == "live" or (mode == "auto" and console.is_terminal and not console.is_dumb_terminal):
         return LiveDisplay(progress, console)
     return PlainDisplay(progress, out)
+
+
+def silence(stream: IO[str]) -> None:
+    """Let what is written from now on, and what is still to be flushed, go nowhere."""
+    with suppress(OSError, ValueError):  # what has no file below cannot break either
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def line(event: Event, progress: Progress) -> str:

@@ -16,6 +16,7 @@ from loop.report.levels import level_table
 from loop.report.page import write_structures
 from loop.report.tables import write_tables
 from loop.report.winners import winners
+from loop.units import cpu_time
 
 #: Compositions listed per field; the tables beside the text hold all.
 _ROWS = 12
@@ -58,7 +59,7 @@ def _paragraphs(record: CampaignRecord, maps: dict[str, bool]) -> Iterable[str]:
         trained = f"trained on {cycle.n_training} known fields, {cycle.n_candidates} candidates"
         yield f"Cycle {cycle.number}: {trained}. {chosen}"
     yield "## Budget"
-    yield f"{page.cpu_hours:.2f} CPU-hours; calculations: {readable.plain(page.states) or 'none'}."
+    yield f"{cpu_time(page.cpu_hours)}; calculations: {readable.plain(page.states) or 'none'}."
     if page.failures:
         yield "## What failed, and why"
         rows = [(row["phase_field"], row["composition"], row["state"], row["reason"]) for row in page.failures]

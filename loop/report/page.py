@@ -17,7 +17,7 @@ from loop.report.levels import file_stem, level_table
 from loop.report.points import level_in_words
 from loop.report.tables import write_tables
 from loop.report.winners import winners
-from loop.units import duration
+from loop.units import cpu_time, duration
 
 
 def build_report(record: CampaignRecord, folder: Path) -> Path:
@@ -60,6 +60,7 @@ def render(record: CampaignRecord, maps: dict[str, FieldMap]) -> str:
         mev=readable.mev,
         number=readable.number,
         duration=duration,
+        cpu_time=cpu_time,
         plain=readable.plain,
         sentence=readable.sentence,
         whole=readable.whole,

@@ -13,6 +13,7 @@ from loop.report import found, readable, view
 from loop.report.formulas import lowered
 from loop.report.hull_map import draw_hull_map
 from loop.report.points import level_in_words, level_of, note_from_record, points_from_record
+from loop.units import cpu_time
 from vae.phase_fields import PhaseField
 
 #: Compositions on a slide.
@@ -53,7 +54,7 @@ def write_slides(record: CampaignRecord, path: Path) -> Path:
 
 def _summary(deck: Any, page: view.PageView) -> None:
     slide = _titled(deck, page.record.name)
-    lines = [page.state, f"Level of theory: {page.level}", f"{page.cpu_hours:.2f} CPU-hours in calculations"]
+    lines = [page.state, f"Level of theory: {page.level}", f"{cpu_time(page.cpu_hours)} in calculations"]
     if page.found:
         limit = readable.mev(page.stable_below, digits=0)
         near = f"{len(page.near)} of {len(page.found)} compositions within {limit} meV/atom"

@@ -46,7 +46,7 @@ def probe_table(record: FieldRecord) -> pd.DataFrame:
     """Every probe of a field, failed ones with their reason; energies in eV/atom, the lowest above the hull first."""
     table = _with_columns(record.probes, PROBE_COLUMNS)
     for name in ("decomposition", "competing_decomposition"):
-        table[name] = table[name].map(_as_json)
+        table[name] = table[name].map(as_json)
     return table.sort_values("e_above_hull", kind="stable", na_position="last").reset_index(drop=True)
 
 
@@ -98,5 +98,6 @@ def _with_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame
     return table.reindex(columns=[*columns, *more])
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
+    """A dictionary as JSON; anything else as it is."""
     return json.dumps(value) if isinstance(value, dict) else value

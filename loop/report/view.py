@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pymatgen.core import Composition
 
+from dft.analogues import BY_ANALOGY
+from dft.compositions import is_charge_balanced
 from loop.records import CampaignRecord, CycleRecord, FieldRecord
 from loop.report.baselines import Baselines, baselines_of
 from loop.report.formulas import field_formula, in_words
@@ -84,8 +87,20 @@ class PageView:
 
     @property
     def to_make(self) -> list[Found]:
-        """The best three to make: near the competing phases, and as near to the hull that the new phases lower."""
-        return [probe for probe in self.near if probe.e_above_hull <= self.stable_below][:3]
+        """The best three to make: near the competing phases, and as near to the hull that the new phases lower.
+
+        None of a field whose hull lacks a salt: without NaCl, whatever holds Na and Cl seems stable.
+        """
+        whole = {each.phase_field for each in self.fields if not self.salts_missing(each)}
+        near = [probe for probe in self.near if probe.e_above_hull <= self.stable_below]
+        return [probe for probe in near if probe.phase_field in whole][:3]
+
+    def salts_missing(self, record: FieldRecord) -> list[str]:
+        """Known charge-balanced competing phases of a field that have no energy, which its hull needs."""
+        table = competing_table(record)
+        known = ~table["choice"].fillna("").astype(str).str.startswith(BY_ANALOGY)
+        lacking = table["formula"][known & table["energy_per_atom"].isna()]
+        return [formula for formula in lacking if is_charge_balanced(Composition(formula))]
 
     def level_of(self, record: FieldRecord) -> str:
         """Level of theory of a field, in words."""

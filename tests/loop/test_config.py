@@ -110,3 +110,9 @@ def test_keys_that_an_earlier_version_lacked_are_no_changes():
     assert recorded_settings(recorded).competing.by_analogy == 0  # no formula came by analogy
     ladder = {**recorded, "levels": ["chgnet", "chgnet-r2scan"]}
     assert recorded_settings(ladder).ladder.batch is None  # the lowest went on, all at once
+
+
+def test_an_element_that_yaml_takes_for_a_truth_value_is_to_be_quoted(tmp_path):
+    (tmp_path / "c.yaml").write_text("limits: {exclude: [No]}\n")
+    with pytest.raises(UserError, match=r'found False.*write "No" in quotes'):
+        load_settings(tmp_path / "c.yaml")

@@ -141,3 +141,12 @@ def built(field):
     (outcome,) = field.executor.run([task])
     assert outcome.value["probes"]
     return outcome
+
+
+def test_a_phase_without_a_structure_is_told_with_the_cells_that_were_tried(begun):
+    campaign, told = begun("c", competing={"max_atoms": 4}), []
+    with LocalExecutor(1) as executor:
+        Exploration(campaign, 1, FIELD, executor, told.append).plan({})
+    lines = [event.text for event in told if event.kind == "message"]
+    assert any(line.startswith("Na-Li-Br-Cl: NaCl failed (") for line in lines)
+    assert all("cells of at most 4 atoms were tried (competing.max_atoms)" in line for line in lines)

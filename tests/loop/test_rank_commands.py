@@ -1,10 +1,12 @@
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from loop.cli import app
+from loop.cli import _exit, app
 from loop.errors import UserError
+from loop.tables import print_diagnostics
 
 
 def invoke(*arguments):
@@ -73,9 +75,52 @@ def test_validate_writes_the_table_as_json(tmp_path):
         (("rank", "--out", "r.csv", "--all", "--ranker", "paper"), "ranker 'paper' cannot rank all fields"),
         (("validate", "--method", "guess"), "method 'guess' is unknown"),
         (("validate", "--train", "none.csv"), "none.csv does not exist"),
+        (("validate", "--test", "t.csv", "--fold", 1), "--fold has no effect with --test"),
+        (("rank", "--out", "r.csv", "--all", "--map", "m.png"), "--map has no effect with --all"),
+        (("rank", "--out", "/", "--all"), "--out / is a folder: name a file in it"),
+        (("rank", "--out", "r.csv", "--candidates", "c.csv", "--map", "x.foo"), "--map x.foo ends in '.foo': choose"),
+        (("simulate", "e.csv", "--field", "F", "--plot", "s.foo"), "--plot s.foo ends in '.foo': choose .png"),
+        (("simulate", "e.csv", "--field", "F", "--json", "/"), "--json / is a folder"),
+        (("simulate", "e.csv", "--field", "F", "--no-feedback"), "--feedback has no effect with --field"),
+        (("simulate", "e.csv", "--field", "F", "--cycles", 5), "--cycles has no effect with --field"),
+        (("simulate", "--fields", "t.csv", "--within", 10), "--within has no effect with --fields"),
+        (("simulate", "e.csv", "--field", "F", "--prior", "p.csv", "--strategy", "grid"), "--prior has no effect with"),
     ],
 )
 def test_mistakes_are_the_users(arguments, message):
     result = invoke(*arguments)
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
+
+
+def test_the_folder_of_a_result_is_made(table, tmp_path):
+    known, candidates, out = table("k.csv", *KNOWN), table("c.csv", "Li-Ge-S-Br"), tmp_path / "new" / "one" / "r.csv"
+    result = invoke("rank", "--train", known, "--candidates", candidates, "--out", out, "--ranker", "paper")
+    assert result.exit_code == 0, result.exception
+    assert out.exists()
+
+
+def test_a_file_in_the_place_of_a_folder_is_found_before_the_work(table, tmp_path):
+    result = invoke("rank", "--all", "--out", table("k.csv", *KNOWN) / "r.csv")
+    assert isinstance(result.exception, UserError)
+    assert "k.csv is no folder" in str(result.exception)
+
+
+def test_a_table_of_fields_in_another_unit_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("formula,e_above_hull\nLiNaSO,2.0\n")
+    result = invoke("simulate", "--fields", tmp_path / "t.csv")
+    assert isinstance(result.exception, UserError)
+    assert "no candidate is positive; e_above_hull must be in eV/atom" in str(result.exception)
+
+
+@pytest.mark.parametrize(("command", "sentence"), [("run", "run the same command again"), ("rank", "stopped")])
+def test_only_what_goes_on_says_so_when_it_is_stopped(monkeypatch, command, sentence):
+    monkeypatch.setattr(sys, "argv", ["loop", command])
+    code, told = _exit(KeyboardInterrupt())
+    assert code == 130
+    assert told.endswith(sentence + (" to go on" if command == "run" else ""))
+
+
+def test_what_the_ranker_cannot_say_has_a_reason(capsys):
+    print_diagnostics({"probability_prior": None, "collapsed": False})
+    assert "probability prior: none, too few known fields" in capsys.readouterr().out

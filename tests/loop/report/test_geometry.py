@@ -111,6 +111,19 @@ def test_line_map_shows_every_energy_and_the_hull(tmp_path):
     assert save_map(figure, tmp_path / "line.pdf").stat().st_size > 5000
 
 
+def test_competing_phases_of_a_line_are_white_circles():
+    points = [
+        dataclasses.replace(point, role="competing") if point.formula in ("Li2S", "LiCl") else point
+        for point in section_points()
+    ]
+    figure = draw_hull_map(points, PhaseField.parse("Li-S-Cl"), section=["Li2S", "LiCl"])
+    (circles,) = artists(figure, "known")
+    assert sorted(x for x, _ in circles.get_offsets()) == pytest.approx([0, 1])
+    assert to_hex(circles.get_facecolor()[0]) == "#ffffff"
+    (tripods,) = artists(figure, "tripods")
+    assert len(tripods.get_xydata()) == 2
+
+
 def test_missing_end_of_a_line_is_named():
     points = [point for point in section_points() if point.formula != "LiCl"]
     with pytest.raises(ValueError, match="no line between Li2S and LiCl: LiCl was not computed"):
@@ -147,4 +160,5 @@ def test_a_triangle_names_its_corners_and_what_its_tie_lines_join():
     assert [text.get_rotation() for text in artists(figure, "corner")] == [0, 0, 0]
     assert "Li₃SnS₃Cl" in {text.get_text() for text in figure.axes[0].texts if text.get_visible()}
     assert len(artists(figure, "tie-line")) == 6
-    assert "Sides: mole fractions of the end members." in artists(figure, "caption")[0].get_text().replace("\n", " ")
+    told = "Sides: mole fractions of Li₂S (right), SnS₂ (left) and LiCl (below)."
+    assert told in artists(figure, "caption")[0].get_text().replace("\n", " ")

@@ -1,5 +1,7 @@
 import io
 import json
+import logging
+import os
 import re
 
 import pytest
@@ -18,12 +20,12 @@ RUN = [
 ]
 
 
-def played(mode, events=RUN):
-    stream = io.StringIO()
+def played(mode, events=RUN, stream=None):
+    stream = stream or io.StringIO()
     with open_display(mode, cycles=3, stream=stream) as show:
         for event in events:
             show(event)
-    return show, stream.getvalue()
+    return show, stream.getvalue() if isinstance(stream, io.StringIO) else ""
 
 
 def test_plain_lines_carry_the_time_and_nothing_is_drawn():
@@ -131,3 +133,20 @@ def test_the_last_line_sums_up():
         r"finished after 0:00:0\d; 1 done, 1 failed, 1 running; nearest to the hull: Li3SnS3Cl, 12 meV/atom",
         line(Event("finished"), show.progress),
     )
+
+
+@pytest.mark.parametrize("mode", ["plain", "json", "live"])
+def test_a_reader_who_has_gone_ends_nothing(mode):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as nobody_reads:
+        show, _ = played(mode, stream=nobody_reads)
+    assert show.progress.states == {"done": 1, "failed": 1}
+
+
+def test_the_log_has_every_line_of_a_quiet_run(caplog):
+    caplog.set_level(logging.INFO, logger="loop")
+    played("quiet")
+    _, text = played("plain")
+    plain = [each[10:] for each in text.splitlines()]
+    assert [record.message for record in caplog.records] == 2 * plain

@@ -115,9 +115,18 @@ def test_energies_on_the_map_are_those_of_the_export(record, tmp_path):
     on_map = {row["composition"]: row["e_above_hull"] for row in json.loads((tmp_path / "m.json").read_text())}
     assert on_map == pytest.approx(exported, abs=1e-4)  # 0.1 meV/atom
     assert len(on_map) == 13
+    assert "LiCl" in json.loads(pd.read_csv(tmp_path / "probes.csv")["decomposition"][0])
     in_table = pd.read_csv(tmp_path / "probes.csv").query("phase_field == 'Li-Sn-S-Cl'").dropna(subset="e_above_hull")
     for formula, energy in zip(in_table["formula"], in_table["e_above_hull"], strict=True):
         assert on_map[field_formula(formula, FIELD.elements)] == pytest.approx(energy, abs=1e-4)
     points = points_from_record(campaign.fields[0])
     for _, _, point in places_on_image(draw_hull_map(points, FIELD), points, FIELD, 100.0):
         assert point.e_above_hull == pytest.approx(exported[point.formula], abs=1e-4)
+
+
+def test_what_did_not_rank_exports_no_ranking(record, tmp_path):
+    fields = tuple(map(with_structures, record.fields))
+    first, second = record.cycles
+    second = dataclasses.replace(second, ranking=pd.DataFrame())
+    export(dataclasses.replace(record, fields=fields, cycles=(first, second)), tmp_path)
+    assert [path.name for path in tmp_path.glob("ranking_*.csv")] == ["ranking_1.csv"]

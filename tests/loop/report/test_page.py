@@ -13,6 +13,7 @@ from loop.report.page import build_report
 from loop.report.readable import mev, plain, sentence, whole
 from loop.report.tables import probe_table
 from loop.report.view import page_view
+from loop.units import cpu_time
 
 EMPTY = CampaignRecord(name="new", settings={"seed": 1}, settings_hash="0", versions={}, data={})
 
@@ -170,9 +171,36 @@ def test_what_a_new_phase_pushes_off_the_hull_is_not_to_be_made(record, make_fie
     assert [probe.formula for probe in view.to_make] == ["Li4SnS2Cl4"]
 
 
+def test_nothing_is_to_be_made_where_the_hull_lacks_a_salt(record, make_field, tmp_path):
+    field = make_field()
+    competing = field.competing.assign(
+        energy_per_atom=field.competing["energy_per_atom"].where(field.competing["formula"] != "LiCl")
+    )
+    lacking = dataclasses.replace(record, fields=(dataclasses.replace(field, competing=competing),))
+    assert page_view(lacking).near
+    assert page_view(lacking).to_make == []
+    told = re.sub(r"<[^>]+>", "", text_of(build_report(lacking, tmp_path)))
+    assert "Nothing in Li-Sn-S-Cl: its hull lacks LiCl, without an energy" in told
+
+
 def test_the_page_says_when_there_is_nothing_to_make(record, tmp_path):
     strict = dataclasses.replace(record, settings={"verdicts": {"stable_below": -1.0}})
     assert "Nothing yet. The nearest," in text_of(build_report(strict, tmp_path))
+
+
+def test_an_exploration_tells_of_no_ranking(record, tmp_path):
+    cycle = dataclasses.replace(record.cycles[0], ranking=pd.DataFrame(), n_training=0, n_candidates=0)
+    html = text_of(build_report(dataclasses.replace(record, cycles=(cycle,), data={}), tmp_path))
+    assert "No ranking here, 3 min in all." in html
+    for absent in ("candidates ranked", "Known phase fields</summary>", "matminer", "Magpie"):
+        assert absent not in html
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"), [(0.002, "7 CPU-seconds"), (0.5, "30 CPU-minutes"), (2.0, "2.00 CPU-hours")]
+)
+def test_cpu_time_is_told_in_a_unit_that_says_something(hours, told):
+    assert cpu_time(hours) == told
 
 
 def test_priors_of_the_settings_are_told(record, tmp_path):
