@@ -64,7 +64,12 @@ def run_in_folder(
 
 
 def explore_in_folder(
-    folder: Path | None, config: Path | None, field: str, compositions: Path | None, display: Mode
+    folder: Path | None,
+    config: Path | None,
+    field: str,
+    compositions: Path | None,
+    display: Mode,
+    accept_changes: bool = False,
 ) -> None:
     """Explore one field in a folder of its own and make its report.
 
@@ -74,18 +79,22 @@ def explore_in_folder(
         field: Such as ``Li-Sn-S-Cl``.
         compositions: Table of compositions to probe; none to choose them.
         display: How progress is shown.
+        accept_changes: Go on under settings that change results.
     """
     _quieten_libraries()
     from loop.explore import explore_field, read_compositions, read_field
+    from loop.ladder import rungs_of
 
     phase_field = read_field(field)
     folder = folder or Path(f"explore-{phase_field}")
     formulas = read_compositions(compositions, phase_field) if compositions else []
     settings = _settings(folder, config)
+    if not (folder / "campaign.db").exists():  # what cannot run is refused before anything is written
+        rungs_of(settings or Settings(), phase_field.elements)
     _interruptible()
     os.umask(os.umask(0) | 0o002)
     with (
-        Campaign.drive(folder, settings) as campaign,
+        Campaign.drive(folder, settings, accept_changes) as campaign,
         _logging_to(folder / "loop.log"),
         _failures_told(campaign),
         open_display(display) as show,

@@ -112,28 +112,7 @@ def explore(
     """Explore one field without ranking: probes, hull, map; run again to go on after any interruption."""
     from loop.running import explore_in_folder
 
-    _prepare_exploration(folder, config, field, accept_changes)
-    explore_in_folder(folder, config, field, compositions, _display(quiet, json_log))
-
-
-def _prepare_exploration(folder: Path | None, config: Path | None, field: str, accept_changes: bool) -> None:
-    """Refuse what cannot run before anything is written; take over changed settings where the user says so."""
-    from loop.running import _quieten_libraries, _settings
-
-    _quieten_libraries()
-    from loop.campaign import Campaign
-    from loop.config import Settings
-    from loop.explore import read_field
-    from loop.ladder import rungs_of
-
-    phase_field = read_field(field)
-    folder = folder or Path(f"explore-{phase_field}")
-    settings = _settings(folder, config)
-    if not (folder / "campaign.db").exists():
-        rungs_of(settings or Settings(), phase_field.elements)
-    elif accept_changes:
-        with Campaign.drive(folder, settings, accept_changes=True):
-            pass
+    explore_in_folder(folder, config, field, compositions, _display(quiet, json_log), accept_changes)
 
 
 def status(
