@@ -120,4 +120,5 @@ def tell_failed(phase_field: str, items: Sequence[Calculation], show: Callable[[
     """A line for each composition without a structure: nothing else of it will ever be told."""
     for item in items:
         if item.problem:
-            show(Event("message", text=f"{phase_field}: {item.composition} failed ({item.problem})"))
+            reason = item.problem.removeprefix(f"{item.composition}: ")
+            show(Event("message", text=f"{phase_field}: {item.composition} failed ({reason})"))
