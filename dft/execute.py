@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import multiprocessing
 import os
@@ -22,16 +21,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dft.tasks import Executor, FlowTask, Outcome, Task, Then, nothing_more
+from dft.tasks import MACHINE_ERRORS, Executor, FlowTask, Outcome, Task, Then, lacks_memory, nothing_more
 
 __all__ = ["Executor", "FlowTask", "LocalExecutor", "Outcome", "Task", "usable_cores"]
 
 logger = logging.getLogger(__name__)
-
-#: Errors of the machine, not of the task.
-_MACHINE_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE}
-)
 
 #: Seconds between a worker's looks whether its parent is still alive.
 _WATCH_INTERVAL = 0.5
@@ -253,7 +247,8 @@ def _guarded(task: Task) -> Outcome:
         traceback.print_exc()
         named = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         reason = named.split("\n")[0][:500]
-        return Outcome(task.key, reason=reason, blameless=getattr(error, "errno", None) in _MACHINE_ERRORS)
+        blameless = getattr(error, "errno", None) in MACHINE_ERRORS
+        return Outcome(task.key, reason=reason, blameless=blameless, passing=lacks_memory(error))
     if isinstance(value, dict):
         value = {"wall_s": time.perf_counter() - wall, "cpu_s": _cpu_seconds() - cpu, **value}
     return Outcome(task.key, value, reason="")

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+#: Errors of the machine that say nothing about a task: disks, permissions, too many open files.
+MACHINE_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE}
+)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error is that of a machine with too little memory: another day it may suffice."""
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether an error is of the machine, and not of what was computed."""
+    return getattr(error, "errno", None) in MACHINE_ERRORS or lacks_memory(error)
 
 
 @dataclass(frozen=True)

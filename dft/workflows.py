@@ -28,6 +28,7 @@ from dft.engines import meter_reading
 from dft.guards import why_rejected
 from dft.levels import LevelOfTheory
 from dft.probes.base import ProbeStructure, unpacked
+from dft.tasks import is_of_the_machine
 from dft.volume_steps import LARGE_STEP, VolumeSteps, single_points_of
 
 #: Raised whenever the way in which candidates get their places changes.
@@ -267,9 +268,9 @@ def _run(maker: Any, candidate: Candidate) -> dict[str, Any] | None:
         forces = np.linalg.norm(np.array(frame["forces"]), axis=1)
         if not np.isfinite(energy) or not np.isfinite(forces).all():
             raise ValueError("energy or forces are not numbers")
-    except (OSError, MemoryError, ImportError):  # of the machine: a full disk says nothing about this candidate
-        raise
     except Exception as error:  # one candidate's failure is recorded and must not end the others
+        if is_of_the_machine(error):  # a full disk says nothing about this candidate
+            raise
         candidate.state, candidate.reason = "failed", f"{type(error).__name__}: {error}"
         return None
     candidate.energy_per_atom, candidate.max_force = energy, float(forces.max())

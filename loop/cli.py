@@ -57,7 +57,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sentence = STOPPED
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as where it was closed from the start
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has gone, as `| head` goes: the work is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return

@@ -32,7 +32,7 @@ from loop.records import CalculationRecord, Role
 from loop.report.live import Event
 from loop.second_search import SecondSearch
 from loop.stopping import budget_spent
-from loop.tasks import build, expected_cost, flow_task, tell_failed, why_none
+from loop.tasks import build, expected_cost, flow_task, tell_failed
 from vae import PhaseField
 
 Show = Callable[[Event], None]
@@ -215,8 +215,7 @@ class Exploration:
         if not probes:
             identity = f"none-{composition}-{identity[:32]}"
         origin = self.phases.origins.get(composition, "")
-        problem = why_none(outcome.reason, role, self.campaign.settings)
-        return Calculation(identity, role, composition, probes, problem, origin)  # type: ignore[arg-type]
+        return Calculation(identity, role, composition, probes, outcome.reason, origin)  # type: ignore[arg-type]
 
     def climb(self) -> None:
         """Take what the ladder lets through to each further level of theory and compute it there, batch by batch."""

@@ -56,12 +56,13 @@ class SecondSearch:
         if not settings.competing.search_again or self.rung.harder is None:
             return []
         hull = hull_at(self.campaign, self.phase_field, self.rung)
-        best, window, wanted = hull.best, settings.ladder.window, set()
+        # A verdict, too, is by the probes that hold every element of the field.
+        best, wanted = hull.of_whole_field(self.phase_field.split("-")).best, set()
         if best is None:
             return []
         if near_enough(best["e_above_competing"], self.rung.band(settings.verdicts), settings.verdicts):
             wanted |= set(best["competing_decomposition"])
-        if self.goes_on and best["e_above_competing"] <= window:
+        if self.goes_on and best["e_above_competing"] <= (window := settings.ladder.window):
             wanted |= set(hull.competing["formula"][hull.competing["e_above_hull"].astype(float) <= window])
         found = self.campaign.calculations.of(self.phase_field, "competing", self.rung.identity)
         return [r for r in found if formula_of(r.composition) in wanted and self._was_searched_for(r)]

@@ -21,7 +21,6 @@ from loop.records import Role
 from loop.report.events import Event
 
 if TYPE_CHECKING:
-    from loop.config import Settings
     from loop.ladder import Rung
 
 
@@ -107,13 +106,6 @@ def expected_cost(calculation: Calculation) -> float:
 def structures_of(probes: list[dict[str, Any]]) -> list[ProbeStructure]:
     """Structures from the plain values of `ProbeStructure.as_dict`."""
     return [ProbeStructure(Structure.from_dict(probe["structure"]), probe["generator"]) for probe in probes]
-
-
-def why_none(reason: str, role: str, settings: Settings) -> str:
-    """Why no structure was built, with the largest cells that were tried: they are often too small."""
-    section = "competing" if role == "competing" else "probes"
-    n = getattr(settings, section).max_atoms
-    return f"{reason}; cells of at most {n} atoms were tried ({section}.max_atoms)" if reason else ""
 
 
 def tell_failed(phase_field: str, items: Sequence[Calculation], show: Callable[[Event], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,21 @@ def read_text_table(path: str | Path, **options: Any) -> pd.DataFrame:
     """
     # Otherwise pandas reads cells such as NA and NaN, sodium nitride, as missing values.
     options = {"dtype": str, "keep_default_na": False, **options}
+    above = _blank_lines_above(Path(path))
     try:
-        try:
-            table = pd.read_csv(path, skip_blank_lines=False, **options)
-        except pd.errors.EmptyDataError:  # blank lines above the header, or nothing at all
-            table = pd.read_csv(path, **options)
+        table = pd.read_csv(path, skip_blank_lines=False, skiprows=above, **options)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(_in_words(str(error).strip())) from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first values for names of rows
         raise ValueError(f"its rows have more values than the header, which has {len(table.columns)}")
-    table.index = table.index + 2
+    table.index = table.index + above + 2
     return table[(table != "").any(axis=1)]
+
+
+def _blank_lines_above(path: Path) -> int:
+    """Lines above the header."""
+    with path.open(encoding="utf-8-sig", errors="replace") as handle:
+        return sum(1 for _ in takewhile(lambda line: not line.strip(), handle))
 
 
 def _in_words(message: str) -> str:

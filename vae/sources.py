@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
-import pandas as pd
-
+from vae.csv_files import read_text_table
 from vae.datasets import KnownFields, field_from_formula, known_phase_fields, read_phase_fields
 from vae.phase_fields import PhaseField
 
@@ -43,8 +42,14 @@ def known_fields_from(source: str | Path, cache_folder: str | Path = ".") -> Kno
     if str(source) == MATERIALS_PROJECT:
         return from_materials_project(Path(cache_folder) / CACHE)
     if Path(source).is_dir():
-        return from_cifs(source)
+        return _from_cifs_as_of(str(source), Path(source).stat().st_mtime_ns)
     return from_formulas(source) if _has_formulas(Path(source)) else read_phase_fields(source)
+
+
+@lru_cache(maxsize=1)
+def _from_cifs_as_of(folder: str, changed: int) -> KnownFields:
+    """As `from_cifs`, once for all cycles of a run: a hundred thousand files take ten minutes and more."""
+    return from_cifs(folder)
 
 
 def dropped_in_words(known: KnownFields) -> str:
@@ -57,9 +62,19 @@ def _has_formulas(path: Path) -> bool:
     """Whether the header of a table has a column of formulas, and none of fields."""
     if not path.is_file():
         return False
+    names = [name.strip().strip('"') for name in _header(path).split(_separator(path))]
+    return "phase_field" not in names and any(name in names for name in FORMULA_COLUMNS)
+
+
+def _separator(path: Path) -> str:
+    """What stands between the columns of a table: of comma, semicolon and tab the most frequent in its header."""
+    return max(",;\t", key=_header(path).count)
+
+
+def _header(path: Path) -> str:
+    """The first line that is not blank."""
     with path.open(encoding="utf-8-sig", errors="replace") as handle:
-        header = [name.strip().strip('"') for name in re.split("[,;\t]", handle.readline())]
-    return "phase_field" not in header and any(name in header for name in FORMULA_COLUMNS)
+        return next((line.strip("\r\n") for line in handle if line.strip()), "")
 
 
 def from_formulas(path: str | Path) -> KnownFields:
@@ -73,8 +88,8 @@ def from_formulas(path: str | Path) -> KnownFields:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give a CSV file with a column of formulas")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        table = read_text_table(path, sep=_separator(path), encoding="utf-8-sig", encoding_errors="replace")
+    except ValueError as error:
         raise ValueError(f"{path} is no CSV file with a column of formulas: {error}") from None
     column = next((name for name in FORMULA_COLUMNS if name in table), None)
     if column is None:

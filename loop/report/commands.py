@@ -126,4 +126,5 @@ def _write_json(path: Path | None, compositions: Sequence[str], points: Sequence
         {"composition": text, "e_above_hull": point.e_above_hull}
         for text, point in zip(compositions, points, strict=True)
     ]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -25,6 +25,10 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def no_memory():
+    raise MemoryError("cannot allocate")
+
+
 def no_space():
     raise OSError(28, "No space left on device")
 
@@ -57,6 +61,14 @@ def test_a_failure_has_its_reason_and_no_value_of_another():
     assert bad.reason == "sulphur is missing"
     assert not bad.blameless
     assert not bad.passing
+
+
+def test_a_task_that_lacked_memory_may_be_tried_another_day():
+    with LocalExecutor(1) as executor:
+        (outcome,) = executor.run([Task("a", no_memory)])
+    assert outcome.value is None
+    assert outcome.passing
+    assert not outcome.blameless
 
 
 def test_a_full_disk_is_not_the_fault_of_the_task():

@@ -225,10 +225,15 @@ def test_every_candidate_failing_is_a_failure_without_energy():
     assert (out["state"], out["energy_per_atom"], out["reason"]) == ("failed", None, "RuntimeError: no weights")
 
 
-def test_an_error_of_the_machine_is_not_the_candidates():
-    full = dict.fromkeys(VOLUME.values(), OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(OSError, match="No space left"):
-        screen([A, B], SINGLES, full)
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError("too little")])
+def test_an_error_of_the_machine_is_not_the_candidates(error):
+    with pytest.raises(type(error), match=r"No space left|too little"):
+        screen([A, B], SINGLES, dict.fromkeys(VOLUME.values(), error))
+
+
+def test_another_error_of_files_is_the_candidates():
+    broken = dict.fromkeys(VOLUME.values(), FileNotFoundError("no such parameter"))
+    assert screen([A, B], SINGLES, broken)["state"] == "failed"
 
 
 def test_structures_of_two_compositions_are_refused():

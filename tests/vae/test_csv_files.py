@@ -19,8 +19,11 @@ def test_a_row_has_the_number_of_its_line(written):
     assert table["name"].to_dict() == {2: "NaN", 5: "NA"}
 
 
-def test_blank_lines_above_the_header_are_passed_over(written):
-    assert read_text_table(written("\n\nname\nLi\n"))["name"].tolist() == ["Li"]
+@pytest.mark.parametrize("above", [1, 2, 3])
+def test_blank_lines_above_the_header_are_passed_over_and_counted(written, above):
+    assert read_text_table(written("\n" * above + "name\nLi\n"))["name"].to_dict() == {above + 2: "Li"}
+    with pytest.raises(ValueError, match=rf"^line {above + 3} has 2 values, the header 1$"):
+        read_text_table(written("\n" * above + "name\nLi\nNa,K\n"))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,21 @@ def test_a_cache_answers_instead_of_the_materials_project(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "formula\nAgBiSCl2\n",
+        "composition\nAgBiSCl2\n",
+        "\ufeffformula,x\nAgBiSCl2,1\n",
+        "n\tSumFormula\n1\tAg Bi S Cl2\n",
+    ],
+    ids=["one-column", "another", "byte-order-mark", "tabs"],
+)
+def test_formulas_are_found_in_tables_of_any_make(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    assert [str(field) for field in known_fields_from(tmp_path / "t.csv").fields] == ["Ag-Bi-S-Cl"]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("mineral,year\nx,1\n", r"has no column of formulas .* only \['mineral', 'year'\]"),
