@@ -159,7 +159,7 @@ class FirstPrinciplesMaker(Maker):
         return {}
 
     def make(self, probes: list[ProbeStructure]) -> Flow:
-        """Compute every structure and keep the lowest.
+        """Compute every structure and keep the lowest; one calculation that fails fails the composition.
 
         Args:
             probes: Survivors of a screening, the lowest first.
