@@ -71,7 +71,7 @@ class ScreeningMaker(Maker):
     n_relaxed: int = 10
     full_cell: int = 16
     margin: float = 0.03
-    n_survivors: int = 3
+    n_survivors: int = 5
 
     @classmethod
     def from_level(cls, level: LevelOfTheory, **settings: Any) -> ScreeningMaker:

@@ -18,7 +18,7 @@ from loop.acquisition import choose_compositions
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.field_hull import FieldHull, entry_of
-from loop.ladder import Rung, hull_at
+from loop.ladder import HANDED_ON, Rung, hull_at
 from loop.ladder_settings import section_of
 from loop.records import CalculationRecord, Role
 from loop.stopping import Spent, StopRules
@@ -145,7 +145,7 @@ class Climb:
             phases = below.competing.to_dict("records")
             wanted += [row["hash"] for row in phases if _matters(row, window, self._section)]
         records = {r.hash: r for role in ("competing", "probe") for r in self._records(role, self.lower)}
-        n = self.campaign.settings.ladder.structures or (3 if self.upper.is_force_field else 1)
+        n = self.campaign.settings.ladder.structures or (HANDED_ON if self.upper.is_force_field else 1)
         items = [_handed_on(self.campaign, records[identity], self.upper, n) for identity in wanted]
         return Step(items, reasons)
 

@@ -20,9 +20,11 @@ def with_chosen_executor(database: Database, settings: Settings) -> Settings:
         database: The campaign's; it takes what the settings ask for.
         settings: As the user's file has them.
     """
-    asked = settings.execution.executor
-    chosen = database.meta(CHOSEN) if database.meta(ASKED) in (None, asked) else None
-    database.set_meta(**{ASKED: asked, CHOSEN: chosen or ""})
+    asked, asked_before = settings.execution.executor, database.meta(ASKED)
+    chosen_before = database.meta(CHOSEN) or ""
+    chosen = chosen_before if asked_before in (None, asked) else ""
+    if (asked, chosen) != (asked_before, chosen_before):  # a run with nothing to do changes nothing
+        database.set_meta(**{ASKED: asked, CHOSEN: chosen})
     return with_executor(settings, chosen) if chosen else settings
 
 

@@ -25,7 +25,7 @@ class LadderSettings(BaseModel):
         0.05, gt=0, description="eV/atom above a level's hull; what lies beyond, competing phases too, goes no further"
     )
     structures: int | None = Field(
-        None, ge=1, le=3, description="structures per composition that go on; null: 3 to a force field, 1 to DFT"
+        None, ge=1, le=5, description="structures per composition that go on; null: 5 to a force field, 1 to DFT"
     )
     section: tuple[str, ...] = Field(
         (), description="end members such as [LiCl, NaBr]: hulls above the first level are built between them alone"
