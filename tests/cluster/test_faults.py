@@ -356,7 +356,7 @@ def test_a_ladder_is_climbed_by_the_cluster_batch_by_batch_as_it_is_here(site, d
     here, there = here_and_there(site, drivers, "climb", changes)
     found, expected = (facts(drivers, folder)["fields"] for folder in (there, here))
     assert found == expected
-    assert [level["probes"] for level in found[0]["levels"]] == [3, 2]
+    assert [level["probes"] for level in found[0]["levels"]] == [4, 2]
     chosen = [
         campaign.database.query("SELECT composition, reason FROM uses WHERE reason != '' ORDER BY rowid")
         for campaign in map(Campaign.read, (here, there))
