@@ -60,7 +60,9 @@ def main() -> None:
         if sys.stdout is not None:  # as where it was closed from the start
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has gone, as `| head` goes: the work is done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from loop.report.live import silence
+
+        silence(sys.stdout)
         return
     except (Exception, KeyboardInterrupt) as error:
         if debug:

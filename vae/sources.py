@@ -48,7 +48,7 @@ def known_fields_from(source: str | Path, cache_folder: str | Path = ".") -> Kno
 
 @lru_cache(maxsize=1)
 def _from_cifs_as_of(folder: str, changed: int) -> KnownFields:
-    """As `from_cifs`, once for all cycles of a run: a hundred thousand files take ten minutes and more."""
+    """As `from_cifs`, once for all cycles of a run, while the folder stays as it is."""
     return from_cifs(folder)
 
 
