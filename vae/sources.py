@@ -43,7 +43,9 @@ def known_fields_from(source: str | Path, cache_folder: str | Path = ".") -> Kno
         return from_materials_project(Path(cache_folder) / CACHE)
     if Path(source).is_dir():
         return _from_cifs_as_of(str(source), Path(source).stat().st_mtime_ns)
-    return from_formulas(source) if _has_formulas(Path(source)) else read_phase_fields(source)
+    if Path(source).is_file() and "phase_field" not in _columns(Path(source)):
+        return from_formulas(source)
+    return read_phase_fields(source)
 
 
 @lru_cache(maxsize=1)
@@ -58,12 +60,9 @@ def dropped_in_words(known: KnownFields) -> str:
     return ", ".join(f"{reason} ({count})" for reason, count in ordered)
 
 
-def _has_formulas(path: Path) -> bool:
-    """Whether the header of a table has a column of formulas, and none of fields."""
-    if not path.is_file():
-        return False
-    names = [name.strip().strip('"') for name in _header(path).split(_separator(path))]
-    return "phase_field" not in names and any(name in names for name in FORMULA_COLUMNS)
+def _columns(path: Path) -> list[str]:
+    """Names of the columns of a table."""
+    return [name.strip().strip('"') for name in _header(path).split(_separator(path))]
 
 
 def _separator(path: Path) -> str:
@@ -93,7 +92,10 @@ def from_formulas(path: str | Path) -> KnownFields:
         raise ValueError(f"{path} is no CSV file with a column of formulas: {error}") from None
     column = next((name for name in FORMULA_COLUMNS if name in table), None)
     if column is None:
-        raise ValueError(f"{path} has no column of formulas (one of {list(FORMULA_COLUMNS)}), only {list(table)[:8]}")
+        raise ValueError(
+            f"{path} has no column of formulas (one of {list(FORMULA_COLUMNS)}) and none of fields ('phase_field'), "
+            f"only {list(table)[:8]}"
+        )
     return collect(((formula, None) for formula in table[column]), str(path), "not stated")
 
 
