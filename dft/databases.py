@@ -13,6 +13,7 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
+from dft.corrections import MP2020, corrected
 from dft.hull import LEVEL_KEY
 from dft.probes.base import ProbeStructure
 from dft.structure_files import read_folder
@@ -61,8 +62,8 @@ def from_materials_project(
 ) -> KnownPhases:
     """Structures of the Materials Project within a window above its hull, kept in a file for the next time.
 
-    A campaign takes the structures alone and computes them again at its level of theory; the energies in the file are
-    for `matching_entries`.
+    A campaign takes the structures and computes them again at its level of theory; the energies in the file are for
+    `matching_entries`.
 
     Args:
         elements: Of the field; every subsystem is asked for.
@@ -75,7 +76,7 @@ def from_materials_project(
         ValueError: If mp-api is not installed or the Materials Project does not answer.
     """
     system = "-".join(sorted(elements))
-    path = Path(cache) / f"materials_project_{system}_{1000 * window:.0f}meV.json"
+    path = answer_of_materials_project(elements, cache, window)
     if not path.exists():
         answer = _ask(system, window, api_key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,11 @@ def from_materials_project(
         partial.write_text(json.dumps(answer))
         partial.replace(path)  # a file of that name is always whole
     return read_materials_project(path, max_atoms)
+
+
+def answer_of_materials_project(elements: Collection[str], cache: str | Path, window: float) -> Path:
+    """The file that `from_materials_project` keeps the answer in."""
+    return Path(cache) / f"materials_project_{'-'.join(sorted(elements))}_{1000 * window:.0f}meV.json"
 
 
 def read_materials_project(path: Path, max_atoms: int = 60) -> KnownPhases:
@@ -108,8 +114,6 @@ def read_materials_project(path: Path, max_atoms: int = 60) -> KnownPhases:
 def matching_entries(path: Path, level: FirstPrinciplesLevel) -> list[ComputedStructureEntry]:
     """The phases of such a file with the Materials Project's energies, corrected, for the one level that they match.
 
-    Probes join them on a hull only after `corrected` with the same scheme.
-
     Args:
         path: Written by `from_materials_project`.
         level: Of the probes.
@@ -118,48 +122,23 @@ def matching_entries(path: Path, level: FirstPrinciplesLevel) -> list[ComputedSt
         Entries that carry the identity of the level; total energies in eV.
 
     Raises:
-        ValueError: If the level is another than `vasp` with the Materials Project's settings, or the energies are of
-            another thermo type.
+        ValueError: If the level is another than `vasp` with the Materials Project's settings and corrections, or the
+            energies are of another thermo type.
     """
     answer = json.loads(path.read_text())
     if answer["thermo_type"] != THERMO_TYPE:
         raise ValueError(f"{path.name} holds energies of thermo type {answer['thermo_type']}, not {THERMO_TYPE}")
     from dft.vasp import VaspSettings  # takes 0.4 s to import
 
-    if level.name != "vasp" or level.settings != VaspSettings():
+    if not (isinstance(level.settings, VaspSettings) and level.settings.as_the_materials_project):
         raise ValueError(
-            f"energies of the Materials Project ({THERMO_TYPE}) match the level 'vasp' with its own settings alone, "
-            f"not {level.identity}: compute its structures again"
+            f"energies of the Materials Project ({THERMO_TYPE}) match the level 'vasp' with its own settings and "
+            f"corrections alone ({MP2020}), not {level.identity}: compute its structures again"
         )
     entries = corrected([ComputedStructureEntry.from_dict(entry) for entry in answer["entries"]])
     for entry in entries:
         entry.data[LEVEL_KEY] = level.identity
     return entries
-
-
-def corrected(entries: list[ComputedStructureEntry]) -> list[ComputedStructureEntry]:
-    """Entries with the corrections of 2020 (pymatgen's `MaterialsProject2020Compatibility`) in place of any before.
-
-    Args:
-        entries: Of GGA and GGA+U calculations with the Materials Project's settings; their parameters say run_type,
-            hubbards and potcar_symbols.
-
-    Raises:
-        ValueError: If an entry was computed with other settings, named by its formula.
-    """
-    from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
-
-    scheme = MaterialsProject2020Compatibility()
-    processed = []
-    for entry in entries:
-        found = scheme.process_entries([entry], clean=True, inplace=False, on_error="ignore")
-        if not found:
-            raise ValueError(
-                f"{entry.composition.reduced_formula} ({entry.entry_id}) was not computed with the Materials Project's "
-                "settings: its corrections of 2020 do not apply"
-            )
-        processed += found
-    return processed
 
 
 def material_id(entry: ComputedStructureEntry) -> str:

@@ -13,6 +13,7 @@ from jobflow import Flow, Maker, job
 from pymatgen.core import Structure
 
 from dft import cp2k, vasp
+from dft.corrections import corrected, entry_of_task
 from dft.cp2k import Cp2kSettings
 from dft.guards import why_rejected
 from dft.probes.base import ProbeStructure
@@ -100,8 +101,7 @@ def engine_settings(name: str, overrides: dict[str, Any]) -> Cp2kSettings | Vasp
             raise ValueError(f"setting {key!r} of level_of_theory {name!r} is {value!r}, and must be a {kind}")
     numbers = {key: float(value) for key, value in overrides.items() if isinstance(getattr(default, key), float)}
     settings = replace(default, **{**overrides, **numbers})
-    if isinstance(settings, Cp2kSettings):
-        settings.check(name)
+    settings.check(name)
     return settings
 
 
@@ -139,16 +139,19 @@ class FirstPrinciplesMaker(Maker):
         name: Name of the flow.
         level: Identity of the level of theory.
         calculation: atomate2 Maker.
+        corrections: Name of those that energies get; empty for none.
     """
 
     name: str = "first principles"
     level: str = ""
     calculation: Maker = field(default_factory=Maker)
+    corrections: str = ""
 
     @classmethod
     def from_level(cls, level: FirstPrinciplesLevel) -> FirstPrinciplesMaker:
         """The Maker of a DFT level."""
-        return cls(level=level.identity, calculation=level.maker())
+        corrections = level.settings.corrections if isinstance(level.settings, VaspSettings) else ""
+        return cls(level=level.identity, calculation=level.maker(), corrections=corrections)
 
     def load_engine(self) -> None:
         """Nothing: every calculation starts a program of its own."""
@@ -173,14 +176,14 @@ class FirstPrinciplesMaker(Maker):
         if not probes:
             raise ValueError("first principles: no structure has survived the level before")
         calculations = [self.calculation.make(probe.structure) for probe in probes]
-        summary = summarise([calculation.output for calculation in calculations], probes, self.level)
+        summary = summarise([c.output for c in calculations], probes, self.level, self.corrections)
         return Flow([*calculations, summary], output=summary.output, name=self.name)
 
 
 @job
-def summarise(documents: list[Any], probes: list[ProbeStructure], level: str) -> dict[str, Any]:
+def summarise(documents: list[Any], probes: list[ProbeStructure], level: str, corrections: str = "") -> dict[str, Any]:
     """atomate2 task documents of CP2K or VASP as the plain values that a screening gives; the lowest energy counts."""
-    results = [_result(document, probe) for document, probe in zip(documents, probes, strict=True)]
+    results = [_result(document, probe, corrections) for document, probe in zip(documents, probes, strict=True)]
     best = min(results, key=lambda r: (r["state"] != "done", r["energy_per_atom"] or 0.0))
     keys = ("generator", "energy_per_atom", "state", "reason")
     return {
@@ -198,7 +201,7 @@ def summarise(documents: list[Any], probes: list[ProbeStructure], level: str) ->
     }
 
 
-def _result(document: Any, probe: ProbeStructure) -> dict[str, Any]:
+def _result(document: Any, probe: ProbeStructure, corrections: str) -> dict[str, Any]:
     output: dict[str, Any] = document["output"] if isinstance(document, dict) else dict(document.output)
     structure, energy, forces = (output.get(key) for key in ("structure", "energy_per_atom", "forces"))
     structure = structure if isinstance(structure, Structure) else Structure.from_dict(structure or {})
@@ -207,6 +210,11 @@ def _result(document: Any, probe: ProbeStructure) -> dict[str, Any]:
     state = "rejected" if reason else "done"
     if energy is None or not np.isfinite(energy):
         state, reason = "failed", "the calculation gave no energy"
+    elif state == "done" and corrections:
+        try:
+            energy = corrected([entry_of_task(document, structure)])[0].energy_per_atom
+        except ValueError as error:
+            state, reason = "failed", str(error)
     return {
         "state": state,
         "reason": reason,

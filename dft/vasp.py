@@ -12,6 +12,13 @@ from typing import Any, Literal
 
 from jobflow import Maker
 
+from dft.corrections import MP2020
+
+#: INCAR tags that say how VASP shares out its work and what it writes, and change no energy.
+_OF_THE_MACHINE = frozenset(
+    {"KPAR", "LAECHG", "LCHARG", "LELF", "LPLANE", "LSCALAPACK", "LSCALU", "LVTOT", "LWAVE", "NCORE", "NPAR", "NSIM"}
+)
+
 
 @dataclass(frozen=True)
 class VaspSettings:
@@ -22,12 +29,48 @@ class VaspSettings:
         incar: INCAR tags that replace those of the Materials Project in every step.
         kpoints: Settings of pymatgen's input sets for the k-points, such as ``{reciprocal_density: 100}``.
         potcar_functional: Set of POTCARs, such as ``PBE_54``; empty for the Materials Project's own.
+        corrections: ``MP2020`` for the Materials Project's corrections of energies with its settings; empty for none.
     """
 
     functional: Literal["GGA", "r2SCAN"] = "GGA"
     incar: dict[str, Any] = field(default_factory=dict)
     kpoints: dict[str, Any] = field(default_factory=dict)
     potcar_functional: str = ""
+    corrections: str = ""
+
+    def check(self, name: str) -> None:
+        """Refuse corrections that do not fit the other settings.
+
+        Args:
+            name: Of the level, for the error.
+
+        Raises:
+            ValueError: Naming the setting.
+        """
+        if self.corrections not in ("", MP2020):
+            raise ValueError(
+                f"setting 'corrections' of level_of_theory {name!r} is {self.corrections!r}, and must be {MP2020} or "
+                "left out"
+            )
+        if not self.corrections:
+            return
+        if self.functional != "GGA":
+            raise ValueError(f"level_of_theory {name!r} takes no corrections: {MP2020} was fitted to GGA and GGA+U")
+        if other := sorted(tag for tag in self.incar if tag in ("GGA", "METAGGA") or tag.startswith("LDAU")):
+            raise ValueError(
+                f"{MP2020} corrections of level_of_theory {name!r} need the Materials Project's functional and U: "
+                f"leave {', '.join(other)} out of its incar"
+            )
+        if self.potcar_functional:
+            raise ValueError(
+                f"{MP2020} corrections of level_of_theory {name!r} need the Materials Project's POTCARs: leave "
+                "potcar_functional out"
+            )
+
+    @property
+    def as_the_materials_project(self) -> bool:
+        """Whether energies may stand beside those of the Materials Project: its settings, and its corrections."""
+        return self.corrections == MP2020 and not self.kpoints and not self.incar.keys() - _OF_THE_MACHINE
 
     def maker(self) -> Maker:
         """atomate2 Maker of double relaxation and static step, or of pre-relaxation, relaxation and static step."""
@@ -69,11 +112,11 @@ def missing(settings: VaspSettings, elements: Collection[str] = ()) -> str:
 def _mixed(settings: VaspSettings, elements: Collection[str]) -> str:
     """Why energies would not compare: the Materials Project's U goes to a metal in an oxide or fluoride, not in others.
 
-    Its corrections for that, and for anions, are not applied to a campaign's energies.
+    Its corrections make up for that.
     """
     from pymatgen.io.vasp.sets import MPRelaxSet
 
-    if settings.functional != "GGA" or settings.incar.get("LDAU") is False:
+    if settings.functional != "GGA" or settings.corrections or settings.incar.get("LDAU") is False:
         return ""
     with_u = MPRelaxSet.CONFIG["INCAR"]["LDAUU"]
     anions = [e for e in elements if e in with_u]
@@ -82,7 +125,8 @@ def _mixed(settings: VaspSettings, elements: Collection[str]) -> str:
         return ""
     return (
         f"{', '.join(metals)} would have a U beside {', '.join(anions)} and none elsewhere, which no hull can hold "
-        "together: choose 'vasp-r2scan', set level_settings: {vasp: {incar: {LDAU: false}}}, or leave these out"
+        f"together: set level_settings: {{vasp: {{corrections: {MP2020}}}}} or {{vasp: {{incar: {{LDAU: false}}}}}}, "
+        "choose 'vasp-r2scan', or leave these out"
     )
 
 

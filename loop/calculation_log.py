@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import Any
 
@@ -41,6 +41,7 @@ class Calculation:
         problem: Why none could be built; it is then recorded as failed.
         origin: How the formula of a competing phase came, if no list has it, and whether it was searched for again.
         again: Whether it is the second, harder search for a competing phase.
+        taken: What is known of it without computing, as `end` records it; a database's energy.
     """
 
     hash: str
@@ -50,6 +51,7 @@ class Calculation:
     problem: str = ""
     origin: str = ""
     again: bool = False
+    taken: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def use(self) -> str:
@@ -59,6 +61,8 @@ class Calculation:
     @property
     def state(self) -> str:
         """Its first state."""
+        if self.taken:
+            return "done"
         return "approved" if self.probes else "failed"
 
 
@@ -86,9 +90,10 @@ class CalculationLog:
             reasons: Why each probe composition was chosen, by composition.
         """
         names = "hash, phase_field, cycle, role, composition, level, state, reason, n_structures, input"
+        names += ", energy_per_atom, n_atoms, generator, structure"
         calculations = [
             (
-                f"INSERT OR IGNORE INTO calculations ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR IGNORE INTO calculations ({names}) VALUES ({', '.join('?' * 14)})",
                 (
                     c.hash,
                     phase_field,
@@ -100,6 +105,10 @@ class CalculationLog:
                     c.problem,
                     len(c.probes),
                     structures,
+                    c.taken.get("energy_per_atom"),
+                    c.taken.get("n_atoms"),
+                    c.taken.get("generator", ""),
+                    to_json(c.taken["structure"]) if c.taken else None,
                 ),
             )
             for c, structures in ((c, to_json(c.probes)) for c in items)

@@ -16,11 +16,12 @@ import pandas as pd
 from pydantic import ValidationError
 
 from loop.calculation_log import CalculationLog
-from loop.config import Settings, changed_settings, recorded_settings
+from loop.config import Settings
 from loop.database import Database, now, to_json
 from loop.errors import UserError
 from loop.executor_choice import ASKED, with_chosen_executor
 from loop.locking import locked
+from loop.settings_changes import changed_settings, recorded_settings
 
 #: Packages whose version can change a result.
 _VERSIONED = ("phaseloop", "torch", "pymatgen", "ase", "atomate2", "jobflow", "chgnet", "matminer", "numpy")

@@ -17,12 +17,14 @@ from dft.workflows import structure_hash, survivors
 from loop.acquisition import choose_compositions
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
+from loop.competing_phases import CompetingPhases
 from loop.field_hull import FieldHull, entry_of
 from loop.ladder import HANDED_ON, Rung, hull_at
 from loop.ladder_settings import section_of
 from loop.records import CalculationRecord, Role
 from loop.stopping import Spent, StopRules
 from loop.strategies import Choice
+from loop.taken_energies import taken_energies, without_taken
 from loop.units import MEV
 from vae import PhaseField
 
@@ -140,14 +142,17 @@ class Climb:
         rows = {row["formula"]: row for row in left.to_dict("records")}
         reasons = {rows[c.formula]["composition"]: self._reason(c, rows[c.formula], len(below.probes)) for c in chosen}
         wanted = [rows[choice.formula]["hash"] for choice in chosen]
+        taken: list[Calculation] = []
         if not self._records("competing", self.upper):
             window = self.campaign.settings.ladder.window
             phases = below.competing.to_dict("records")
             wanted += [row["hash"] for row in phases if _matters(row, window, self._section)]
+            every = taken_energies(CompetingPhases(self.campaign, self.phase_field.elements), self.upper)
+            taken = [phase for phase in every if not self._section or in_section(phase.composition, self._section)]
         records = {r.hash: r for role in ("competing", "probe") for r in self._records(role, self.lower)}
         n = self.campaign.settings.ladder.structures or (HANDED_ON if self.upper.is_force_field else 1)
         items = [_handed_on(self.campaign, records[identity], self.upper, n) for identity in wanted]
-        return Step(items, reasons)
+        return Step([*without_taken(items, taken), *taken], reasons)
 
     def _reason(self, choice: Choice, row: Mapping[Any, Any], n: int) -> str:
         energy = f"{row['e_above_competing'] * MEV:+.0f} meV/atom at {self.lower.level.name}"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import combinations
+from pathlib import Path
 
 from dft.analogues import BY_ANALOGY, TERNARY, Analogue, by_analogy
 from dft.competing import OFFLINE_SOURCE, parse_formula, with_further, without_ternary
-from dft.databases import KnownPhases, from_folder, from_materials_project
+from dft.databases import KnownPhases, answer_of_materials_project, from_folder, from_materials_project
 from loop.campaign import Campaign
 from loop.errors import UserError
 from vae.datasets import known_formulas, reported_formulas
@@ -43,11 +44,20 @@ class CompetingPhases:
             if settings.source == "offline":
                 return KnownPhases({}, {}, OFFLINE_SOURCE)
             if settings.source == "materials_project":
-                folder = self.campaign.folder / "materials_project"
-                return from_materials_project(self.elements, folder, settings.window)
+                return from_materials_project(self.elements, self._cache, settings.window)
             return from_folder(settings.source, self.elements)
         except (ValueError, OSError) as error:
             raise UserError(f"competing.source: {error}") from None
+
+    @property
+    def answer(self) -> Path:
+        """The file with the Materials Project's answer, energies included; asked for once."""
+        _ = self.known
+        return answer_of_materials_project(self.elements, self._cache, self.campaign.settings.competing.window)
+
+    @property
+    def _cache(self) -> Path:
+        return self.campaign.folder / "materials_project"
 
     @cached_property
     def searched(self) -> list[str]:

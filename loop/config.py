@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from loop.execution_settings import Execution
-from loop.ladder_settings import LadderSettings, check_levels
+from loop.ladder_settings import LadderSettings, check_levels, check_taken
 from vae import ANIONS, PhaseField, enumerate_candidates
 
 if TYPE_CHECKING:
@@ -171,6 +171,9 @@ class Competing(_Section):
         "offline", description="offline: search at known formulas; materials_project; or a folder of CIFs and the like"
     )
     window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
+    energies: Literal["computed", "materials_project"] = Field(
+        "computed", description="materials_project: its energies as they are at the level vasp, none computed there"
+    )
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell in a search; larger formulas get no energy")
     formulas: tuple[str, ...] = Field((), description="compounds to search for beside the known ones: [Li2SnS3]")
     by_analogy: int = Field(2, ge=0, le=12, description="formulas by analogy per ternary subfield; 0: listed alone")
@@ -255,6 +258,8 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _levels_make_a_ladder(self) -> Settings:
         check_levels(self.levels, self.level_of_theory, self.level_settings)
+        if self.competing.energies == "materials_project":
+            check_taken(self.competing.source, self.ladder_of_levels, self.level_settings)
         return self
 
     def plain(self) -> dict[str, Any]:
@@ -266,35 +271,3 @@ class Settings(_Section):
         relevant = {key: value for key, value in self.plain().items() if key not in WITHOUT_EFFECT_ON_RESULTS}
         relevant["known"] = None  # the data have a hash of their own
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
-
-
-def recorded_settings(recorded: dict[str, Any]) -> Settings:
-    """Settings that a campaign was begun with, by this version or an earlier one, which lacked some of the keys.
-
-    Such a key has its default, unless an earlier version did something else: on a ladder the lowest went on, all at
-    once, no formula came by analogy, and nothing was searched for twice.
-
-    Raises:
-        ValidationError: If this version does not know them.
-    """
-    if recorded:
-        earlier = {"by_analogy": 0, "search_again": False}
-        recorded = {**recorded, "competing": {**earlier, **recorded.get("competing", {})}}
-    if len(recorded.get("levels", ())) > 1:
-        recorded = {**recorded, "ladder": {"batch": None, **recorded.get("ladder", {})}}
-    return Settings.model_validate(recorded)
-
-
-def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Names of the settings that differ and would change results, such as ``probes.max_atoms``."""
-    # The known fields may have moved to another file: what counts is their hash, which is checked when they are read.
-    relevant = sorted((old.keys() | new.keys()) - {*WITHOUT_EFFECT_ON_RESULTS, "known"})
-    changed = []
-    for key in relevant:
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            names = sorted(before.keys() | after.keys())
-            changed += [f"{key}.{name}" for name in names if before.get(name) != after.get(name)]
-        elif before != after:
-            changed.append(key)
-    return changed

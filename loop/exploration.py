@@ -32,6 +32,7 @@ from loop.records import CalculationRecord, Role
 from loop.report.live import Event
 from loop.second_search import SecondSearch
 from loop.stopping import budget_spent
+from loop.taken_energies import taken_energies, without_taken
 from loop.tasks import build, expected_cost, flow_task, tell_failed
 from vae import PhaseField
 
@@ -134,6 +135,7 @@ class Exploration:
         """Build the structures of a batch, with the competing phases if it is the first, and record what to compute."""
         first = not self._records("competing")
         given = self.phases.known.structures if first else {}
+        taken = taken_energies(self.phases, self.screening) if first else []
         tasks = [self._build_task("competing", formula) for formula in self.phases.searched] if first else []
         tasks += [self._build_task("probe", formula) for formula in batch]
         text = f"building structures for {len(tasks)} compositions"
@@ -141,6 +143,7 @@ class Exploration:
         with self.campaign.timed(self.cycle, "generation"):
             built = [self._built(outcome) for outcome in self.executor.run(tasks)]
             built += [self._given(formula, structures) for formula, structures in given.items()]
+        built = [*without_taken(built, taken), *taken]
         built.sort(key=lambda item: (item.role, item.composition))
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, built, batch)
         tell_failed(self.name, built, self.show)

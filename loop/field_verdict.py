@@ -11,6 +11,7 @@ from loop.competing_phases import CompetingPhases
 from loop.feedback import about_the_missing, about_those_beside, judge
 from loop.ladder import Rung, about_the_level, hull_at, phases_in_words
 from loop.second_search import about_second_searches
+from loop.taken_energies import AS_THEY_ARE, takes_energies
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class FieldVerdict:
             reason += f". {beside}"
         if self.stopped:
             reason += f". Stopped: {self.stopped}"
-        source = self.phases.source + phases_in_words(self.rungs, reached, settings.ladder.window)
+        taken = AS_THEY_ARE if takes_energies(settings, reached) else ""
+        source = self.phases.source + phases_in_words(self.rungs, reached, settings.ladder.window, taken)
         return {
             "phase_field": self.phase_field,
             "cycle": self.cycle,

@@ -228,8 +228,17 @@ def outside_the_section(campaign: Campaign, phase_field: str, rungs: list[Rung],
     )
 
 
-def phases_in_words(rungs: list[Rung], reached: Rung, window: float) -> str:
-    """Which competing phases stand on the hull of a level above the first; nothing to say of the first."""
+def phases_in_words(rungs: list[Rung], reached: Rung, window: float, taken: str = "") -> str:
+    """Which competing phases stand on the hull of a level above the first; nothing to say of the first.
+
+    Args:
+        rungs: The ladder.
+        reached: The level of the verdict.
+        window: Competing phases this near to the hull went on, eV/atom.
+        taken: Whose energies stand there without having been computed; empty if all were.
+    """
+    if taken:
+        return f"{AT}{reached.level.name} {taken}"
     if not reached.number:
         return ""
     below = rungs[reached.number - 1].level.name

@@ -67,6 +67,29 @@ def check_levels(levels: Sequence[str], level_of_theory: str, settings: Mapping[
         check_overrides(name, dict(overrides))
 
 
+def check_taken(source: str, levels: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse to take the Materials Project's energies where no level of the campaign matches them.
+
+    Raises:
+        ValueError: Naming the setting.
+    """
+    from dft.corrections import MP2020
+    from dft.first_principles import engine_settings
+    from dft.vasp import VaspSettings
+
+    key = "competing.energies: materials_project"
+    if source != "materials_project":
+        raise ValueError(f"{key} needs the same for competing.source, which is {source!r}")
+    if "vasp" not in levels:
+        raise ValueError(f"{key} matches the level 'vasp' alone, which is not among the levels {list(levels)}")
+    vasp = engine_settings("vasp", dict(settings.get("vasp", {})))
+    if not (isinstance(vasp, VaspSettings) and vasp.as_the_materials_project):
+        raise ValueError(
+            f"{key} needs level_settings: {{vasp: {{corrections: {MP2020}}}}} and none that changes an energy, "
+            f"but they are {dict(settings.get('vasp', {}))}"
+        )
+
+
 def section_of(section: Collection[str], elements: Collection[str]) -> tuple[str, ...]:
     """The section if it lies in the field of these elements, else none: that field has the hull of all its elements."""
     from pymatgen.core import Composition

@@ -6,7 +6,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from dft.databases import KnownPhases, corrected, from_folder, from_materials_project, matching_entries
+from dft.corrections import MP2020
+from dft.databases import KnownPhases, from_folder, from_materials_project, matching_entries
 from dft.first_principles import FirstPrinciplesLevel, engine_settings
 from dft.hull import LEVEL_KEY
 
@@ -114,14 +115,14 @@ def test_a_service_that_does_not_answer_is_told_with_the_way_out(client, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def vasp_level(**overrides):
-    return FirstPrinciplesLevel("vasp", "vasp|test", 0.024, "test", engine_settings("vasp", overrides))
+def vasp_level(name="vasp", **overrides):
+    return FirstPrinciplesLevel(name, f"{name}|test", 0.024, "test", engine_settings(name, overrides))
 
 
 @pytest.mark.usefixtures("client")
 def test_energies_are_taken_for_the_level_that_matches_with_the_corrections_of_2020(tmp_path):
     from_materials_project(["Li", "Cl"], tmp_path, window=0.1)
-    found = matching_entries(next(tmp_path.iterdir()), vasp_level())
+    found = matching_entries(next(tmp_path.iterdir()), vasp_level(corrections=MP2020))
     by_name = {entry.entry_id: entry for entry in found}
     assert {entry.data[LEVEL_KEY] for entry in found} == {"vasp|test"}
     # the anion correction of chloride is -0.614 eV per Cl (Wang et al., Sci. Rep. 11, 15496 (2021)); 4 Cl in the cell
@@ -130,22 +131,23 @@ def test_energies_are_taken_for_the_level_that_matches_with_the_corrections_of_2
 
 
 @pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("overrides", [{"incar": {"ENCUT": 700}}, {"potcar_functional": "PBE_54"}])
-def test_energies_are_refused_at_any_other_level(overrides, tmp_path):
+@pytest.mark.parametrize(
+    "level",
+    [
+        vasp_level(),  # without the corrections
+        vasp_level(corrections=MP2020, incar={"ENCUT": 700}),
+        vasp_level(corrections=MP2020, kpoints={"reciprocal_density": 200}),
+        vasp_level(potcar_functional="PBE_54"),
+        vasp_level("vasp-r2scan"),
+        vasp_level("cp2k"),
+    ],
+)
+def test_energies_are_refused_at_any_other_level(level, tmp_path):
     from_materials_project(["Li", "Cl"], tmp_path)
     path = next(tmp_path.iterdir())
-    with pytest.raises(ValueError, match="match the level 'vasp' with its own settings alone, not vasp"):
-        matching_entries(path, vasp_level(**overrides))
-    cp2k = FirstPrinciplesLevel("cp2k", "cp2k|test", 0.024, "test", engine_settings("cp2k", {}))
-    with pytest.raises(ValueError, match=r"not cp2k\|test: compute its structures again"):
-        matching_entries(path, cp2k)
-
-
-def test_an_entry_of_other_settings_has_no_corrections():
-    other = answered(rocksalt("Li", "Cl", 5.13), "mine", -3.9, functional="LDA")
-    other.parameters["potcar_symbols"] = ["PBE Li_sv", "PBE Cl_h"]
-    with pytest.raises(ValueError, match=r"LiCl \(mine\) was not computed with the Materials Project's settings"):
-        corrected([other])
+    told = rf"match the level 'vasp' with its own settings and corrections alone \(MP2020\), not {level.name}\|test"
+    with pytest.raises(ValueError, match=told):
+        matching_entries(path, level)
 
 
 def test_missing_client_is_told_with_the_way_to_install_it(tmp_path, monkeypatch):

@@ -2,8 +2,9 @@ import itertools
 
 import pytest
 
-from loop.config import Settings, changed_settings, recorded_settings
+from loop.config import Settings
 from loop.errors import UserError
+from loop.settings_changes import changed_settings, recorded_settings
 from loop.settings_file import commented_yaml, load_settings
 
 

@@ -1,0 +1,55 @@
+"""The Materials Project's corrections of 2020: they let its GGA and GGA+U energies share a hull."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymatgen.core import Structure
+from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
+
+#: The name that level settings and identities have for them (Wang et al., Sci. Rep. 11, 15496 (2021), doi
+#: 10.1038/s41598-021-94550-5).
+MP2020 = "MP2020"
+
+
+def corrected(entries: Sequence[ComputedStructureEntry]) -> list[ComputedStructureEntry]:
+    """Entries with the corrections of 2020 (pymatgen's `MaterialsProject2020Compatibility`) in place of any before.
+
+    Args:
+        entries: Of GGA and GGA+U calculations with the Materials Project's settings; their parameters say run_type,
+            hubbards and potcar_spec or potcar_symbols. Total energies in eV.
+
+    Raises:
+        ValueError: If an entry was computed with other settings, named by its formula.
+    """
+    from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+
+    scheme = MaterialsProject2020Compatibility()
+    processed = []
+    for entry in entries:
+        found = scheme.process_entries([entry], clean=True, inplace=False, on_error="ignore")
+        if not found:
+            name = entry.composition.reduced_formula + (f" ({entry.entry_id})" if entry.entry_id else "")
+            raise ValueError(
+                f"{name} was not computed with the Materials Project's settings: its corrections of 2020 do not apply"
+            )
+        processed += found
+    return processed
+
+
+def entry_of_task(document: Any, structure: Structure) -> ComputedStructureEntry:
+    """The entry of a VASP task document of emmet, with the structure that sulfides and peroxides are told by.
+
+    Args:
+        document: `emmet.core.tasks.TaskDoc`, or the same as plain values.
+        structure: Its last one.
+
+    Raises:
+        ValueError: If the document has no entry.
+    """
+    found = document.get("entry") if isinstance(document, dict) else document.entry
+    if found is None:
+        raise ValueError("the calculation gave no entry to correct")
+    entry = found if isinstance(found, ComputedEntry) else ComputedEntry.from_dict(found)
+    return ComputedStructureEntry(structure, entry.energy, parameters=entry.parameters, data=entry.data)
