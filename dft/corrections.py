@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pymatgen.core import Structure
@@ -13,29 +12,26 @@ from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEn
 MP2020 = "MP2020"
 
 
-def corrected(entries: Sequence[ComputedStructureEntry]) -> list[ComputedStructureEntry]:
-    """Entries with the corrections of 2020 (pymatgen's `MaterialsProject2020Compatibility`) in place of any before.
+def corrected(entry: ComputedStructureEntry) -> ComputedStructureEntry:
+    """An entry with the corrections of 2020 (pymatgen's `MaterialsProject2020Compatibility`) in place of any before.
 
     Args:
-        entries: Of GGA and GGA+U calculations with the Materials Project's settings; their parameters say run_type,
-            hubbards and potcar_spec or potcar_symbols. Total energies in eV.
+        entry: Of a GGA or GGA+U calculation with the Materials Project's settings; its parameters say run_type,
+            hubbards and potcar_spec or potcar_symbols. Total energy in eV.
 
     Raises:
-        ValueError: If an entry was computed with other settings, named by its formula.
+        ValueError: If it was computed with other settings, named by its formula.
     """
     from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 
     scheme = MaterialsProject2020Compatibility()
-    processed = []
-    for entry in entries:
-        found = scheme.process_entries([entry], clean=True, inplace=False, on_error="ignore")
-        if not found:
-            name = entry.composition.reduced_formula + (f" ({entry.entry_id})" if entry.entry_id else "")
-            raise ValueError(
-                f"{name} was not computed with the Materials Project's settings: its corrections of 2020 do not apply"
-            )
-        processed += found
-    return processed
+    found = scheme.process_entries([entry], clean=True, inplace=False, on_error="ignore")
+    if not found:
+        name = entry.composition.reduced_formula + (f" ({entry.entry_id})" if entry.entry_id else "")
+        raise ValueError(
+            f"{name} was not computed with the Materials Project's settings: its corrections of 2020 do not apply"
+        )
+    return found[0]
 
 
 def entry_of_task(document: Any, structure: Structure) -> ComputedStructureEntry:

@@ -135,10 +135,18 @@ def matching_entries(path: Path, level: FirstPrinciplesLevel) -> list[ComputedSt
             f"energies of the Materials Project ({THERMO_TYPE}) match the level 'vasp' with its own settings and "
             f"corrections alone ({MP2020}), not {level.identity}: compute its structures again"
         )
-    entries = corrected([ComputedStructureEntry.from_dict(entry) for entry in answer["entries"]])
+    entries = [_corrected(ComputedStructureEntry.from_dict(entry)) for entry in answer["entries"]]
     for entry in entries:
         entry.data[LEVEL_KEY] = level.identity
     return entries
+
+
+def _corrected(entry: ComputedStructureEntry) -> ComputedStructureEntry:
+    """By the installed pymatgen, as probes are; what it refuses, for POTCARs of other years, as it was delivered."""
+    try:
+        return corrected(entry)
+    except ValueError:
+        return entry  # only compatible entries were asked for, and they come with these corrections
 
 
 def material_id(entry: ComputedStructureEntry) -> str:

@@ -212,7 +212,7 @@ def _result(document: Any, probe: ProbeStructure, corrections: str) -> dict[str,
         state, reason = "failed", "the calculation gave no energy"
     elif state == "done" and corrections:
         try:
-            energy = corrected([entry_of_task(document, structure)])[0].energy_per_atom
+            energy = corrected(entry_of_task(document, structure)).energy_per_atom
         except ValueError as error:
             state, reason = "failed", str(error)
     return {

@@ -65,8 +65,8 @@ def test_a_document_without_an_entry_is_told():
 
 def test_corrections_take_the_place_of_those_before():
     entry = entry_of_task(document(salt(), -3.7), salt())
-    (once,) = corrected([entry])
-    (twice,) = corrected([once])
+    once = corrected(entry)
+    twice = corrected(once)
     assert twice.energy == pytest.approx(once.energy)
     assert entry.correction == 0.0
 

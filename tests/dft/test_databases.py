@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 from pymatgen.core import Lattice, Structure
-from pymatgen.entries.computed_entries import ComputedStructureEntry
+from pymatgen.entries.computed_entries import ComputedStructureEntry, ConstantEnergyAdjustment
 
 from dft.corrections import MP2020
 from dft.databases import KnownPhases, from_folder, from_materials_project, matching_entries
@@ -148,6 +148,17 @@ def test_energies_are_refused_at_any_other_level(level, tmp_path):
     told = rf"match the level 'vasp' with its own settings and corrections alone \(MP2020\), not {level.name}\|test"
     with pytest.raises(ValueError, match=told):
         matching_entries(path, level)
+
+
+def test_an_entry_that_pymatgen_would_not_correct_keeps_the_corrections_it_came_with(client, tmp_path, monkeypatch):
+    salt = answers()[2]
+    salt.parameters["potcar_symbols"] = ["PBE Li", "PBE Cl"]
+    salt.energy_adjustments = [ConstantEnergyAdjustment(-2.4)]
+    monkeypatch.setattr(client, "get_entries_in_chemsys", lambda self, *a, **k: [*answers()[:2], salt])
+    from_materials_project(["Li", "Cl"], tmp_path, window=0.1)
+    found = matching_entries(next(tmp_path.iterdir()), vasp_level(corrections=MP2020))
+    energy = next(entry.energy_per_atom for entry in found if entry.entry_id == "mp-3")
+    assert energy == pytest.approx(-3.9 - 2.4 / 8)
 
 
 def test_missing_client_is_told_with_the_way_to_install_it(tmp_path, monkeypatch):
