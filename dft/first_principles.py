@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 
 from dft import cp2k, vasp
 from dft.cp2k import Cp2kSettings
+from dft.custodian_logs import why_unconverged
 from dft.guards import why_rejected
 from dft.probes.base import ProbeStructure
 from dft.vasp import VaspSettings
@@ -205,6 +206,8 @@ def _result(document: Any, probe: ProbeStructure) -> dict[str, Any]:
     max_force = float(np.linalg.norm(np.array(forces), axis=1).max()) if forces is not None and len(forces) else None
     reason = why_rejected(probe.structure, structure)
     state = "rejected" if reason else "done"
+    if unconverged := why_unconverged(document if isinstance(document, dict) else dict(document)):
+        state, reason = "unconverged", unconverged
     if energy is None or not np.isfinite(energy):
         state, reason = "failed", "the calculation gave no energy"
     return {
