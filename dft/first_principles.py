@@ -15,6 +15,7 @@ from pymatgen.core import Structure
 from dft import cp2k, vasp
 from dft.corrections import corrected, entry_of_task
 from dft.cp2k import Cp2kSettings
+from dft.custodian_logs import why_unconverged
 from dft.guards import why_rejected
 from dft.probes.base import ProbeStructure
 from dft.vasp import VaspSettings
@@ -208,6 +209,8 @@ def _result(document: Any, probe: ProbeStructure, corrections: str) -> dict[str,
     max_force = float(np.linalg.norm(np.array(forces), axis=1).max()) if forces is not None and len(forces) else None
     reason = why_rejected(probe.structure, structure)
     state = "rejected" if reason else "done"
+    if unconverged := why_unconverged(document if isinstance(document, dict) else dict(document)):
+        state, reason = "unconverged", unconverged
     if energy is None or not np.isfinite(energy):
         state, reason = "failed", "the calculation gave no energy"
     elif state == "done" and corrections:

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from dft.custodian_logs import why_given_up
+
 
 def run_flow(maker: Any, arguments: tuple[Any, ...], output: Path) -> dict[str, Any]:
     """Make a Flow, run it with jobflow in this process, and keep its JobStore in a file of its own.
@@ -23,7 +25,8 @@ def run_flow(maker: Any, arguments: tuple[Any, ...], output: Path) -> dict[str, 
         The output of the flow's last job, and with it the seconds that it took, `wall_s` and `cpu_s`.
 
     Raises:
-        Exception: Whatever the job raises.
+        ValueError: If custodian has given a calculation up, with what its log and the program's last words say.
+        Exception: Whatever else the job raises.
     """
     import jobflow
 
@@ -45,9 +48,12 @@ def run_flow(maker: Any, arguments: tuple[Any, ...], output: Path) -> dict[str, 
                     ensure_success=True,
                     raise_immediately=True,
                 )
-            except Exception:
+            except Exception as error:
                 if has_files:
-                    _keep_what_is_left(Path(scratch), output.with_name(f"{output.stem}-failed"))
+                    kept = output.with_name(f"{output.stem}-failed")
+                    _keep_what_is_left(Path(scratch), kept)
+                    if reason := why_given_up(error, kept):
+                        raise ValueError(reason) from error
                 raise
             store.close()
             partial.replace(output)

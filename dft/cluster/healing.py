@@ -26,6 +26,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("wall time", r"wall.?time|TIME LIMIT|TIMEOUT"),
     ("lost", r"lost: "),
     ("not converged", r"not converged|unconverged|(?:did|does) not converge|NonConverg|failed to converge"),
+    ("no output", r"Validation failed: \w+Validator"),  # custodian's, of a program that died
     ("input error", r"ValueError|TypeError|KeyError|InputError|ValidationError|FileNotFoundError"),
 )
 

@@ -31,6 +31,7 @@ from dft.cluster.submission import joint_state
         ("slurmstepd: error: *** JOB 7 CANCELLED AT 2026-01-01 DUE TO TIME LIMIT ***", "wall time"),
         ("lost: its worker process was killed", "lost"),
         ("custodian.custodian.NonRecoverableError: electronic steps did not converge", "not converged"),
+        ("custodian.custodian.ValidationError: Validation failed: VasprunXMLValidator", "no output"),
         ("ValueError: screening takes structures of one composition", "input error"),
         ("RuntimeError: something else", "error"),
     ],

@@ -132,3 +132,29 @@ def test_vasp_inputs_are_those_of_the_materials_project():
     assert (incar["ENCUT"], incar["ISPIN"], incar["ISMEAR"], incar["NSW"]) == (520, 2, -5, 0)
     assert inputs.potcar.split() == ["Li_sv", "Cl"]
     assert min(kpoints.kpts[0]) >= 4
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"state": "failed"}, "did not converge within its electronic and ionic steps"),
+        ({"state": "failed", "analysis": {"errors": ["Bad structure"]}}, "Bad structure"),
+        # CP2K at its wall time: atomate2 calls it successful
+        (
+            {"state": "successful", "custodian": [{"corrections": [{"errors": ["Walltime error"], "actions": []}]}]},
+            "stopped before it had converged: Walltime error",
+        ),
+    ],
+    ids=["steps", "structure", "wall time"],
+)
+def test_unconverged_calculation_has_no_energy(told, reason):
+    out = summarise.original([{**document(salt()), **told}], [PROBE], "cp2k|PBE")
+    assert (out["state"], out["energy_per_atom"], out["survivors"]) == ("unconverged", None, [])
+    assert reason in out["reason"]
+
+
+def test_error_that_custodian_mended_is_no_obstacle():
+    mended = {"errors": ["brmix"], "actions": [{"dict": "INCAR", "action": {"_set": {"ISYM": 0}}}]}
+    told = {"state": "successful", "custodian": [{"corrections": [mended]}]}
+    out = summarise.original([{**document(salt()), **told}], [PROBE], "vasp|PBE")
+    assert (out["state"], out["energy_per_atom"]) == ("done", -3.7)
