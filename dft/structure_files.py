@@ -46,18 +46,27 @@ def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: i
     Raises:
         FileNotFoundError: If the folder does not exist or holds no structure file.
     """
-    path = Path(folder).expanduser()
-    files = sorted({file for pattern in PATTERNS for file in path.glob(pattern)}) if path.is_dir() else []
-    if not files:
-        raise FileNotFoundError(f"{str(folder)!r} is no folder with structures: put files {', '.join(PATTERNS)} in it")
     structures: dict[str, Structure] = {}
     set_aside: dict[str, str] = {}
-    for file in files:
+    for file in structure_files(folder):
         try:
             structures[file.name] = _read(file, elements, max_atoms)
         except ValueError as error:
             set_aside[file.name] = str(error)
     return StructureFolder(structures, set_aside)
+
+
+def structure_files(folder: str | Path) -> list[Path]:
+    """The files of a folder that may hold structures, in order.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist or holds none.
+    """
+    path = Path(folder).expanduser()
+    files = sorted({file for pattern in PATTERNS for file in path.glob(pattern)}) if path.is_dir() else []
+    if not files:
+        raise FileNotFoundError(f"{str(folder)!r} is no folder with structures: put files {', '.join(PATTERNS)} in it")
+    return files
 
 
 def smallest_cell(structure: Structure) -> Structure:

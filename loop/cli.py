@@ -10,6 +10,7 @@ import typer
 
 from loop.commands import on_campaigns, on_cluster, on_tables
 from loop.errors import RunError, UserError
+from loop.streams import outlast_readers
 
 app = typer.Typer(
     name="loop",
@@ -54,16 +55,12 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     if len(sys.argv) == 1:
         sys.argv.append("--help")
+    outlast_readers()
     try:
         code = app(standalone_mode=False)
         sentence = STOPPED
         if sys.stdout is not None:  # as where it was closed from the start
             sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has gone, as `| head` goes: the work is done
-        from loop.report.live import silence
-
-        silence(sys.stdout)
-        return
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise

@@ -23,7 +23,8 @@ _PLAIN = ("my_fworker.yaml", "FW_config.yaml")
 def write_cluster_files(folder: Path, queue: str, database: str = "localhost", force: bool = False) -> list[Path]:
     """Write the files of FireWorks and jobflow, filled in and commented, into a folder.
 
-    No password is written: the user adds it to the two files that only their owner can read.
+    No password is written: the user adds it to the two files that only their owner can read. Nothing is made, not even
+    the folder, where an argument is refused.
 
     Args:
         folder: Where they go; its absolute path is written into them.

@@ -226,7 +226,7 @@ def run_campaign(
         Waiting: If proposals wait for the user, or with `detach` when calculations are submitted.
     """
     first = campaign.completed_cycles() + 1
-    screening = checked_ladder(campaign, _elements(campaign.settings) if first <= cycles else ())[0]
+    screening = checked_ladder(campaign, elements_of_candidates(campaign.settings) if first <= cycles else ())[0]
     with open_executor(campaign, show, cycles, detach) as executor:
         executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
         for number in range(first, cycles + 1):
@@ -240,7 +240,7 @@ def run_campaign(
     return max(0, campaign.completed_cycles() + 1 - first)
 
 
-def _elements(settings: Settings) -> list[str]:
+def elements_of_candidates(settings: Settings) -> list[str]:
     """What the candidates hold, less what limits take out and what has no descriptors."""
     described, limits = element_descriptors().index, settings.limits.limits()
     return [e for e in settings.candidates.elements if e in described and not limits.reason_against(e)]

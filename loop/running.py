@@ -42,6 +42,11 @@ def run_in_folder(
         display: How progress is shown.
     """
     settings = _settings(folder, config)
+    if not _is_begun(folder):
+        _quieten_libraries()
+        from loop.beforehand import check_run
+
+        check_run(folder, settings or Settings())
     _interruptible()
     os.umask(os.umask(0) | 0o002)  # nothing of a campaign is for everybody to change
     with Campaign.drive(folder, settings, accept_changes) as campaign, _logging_to(folder / "loop.log"):
@@ -82,15 +87,15 @@ def explore_in_folder(
         accept_changes: Go on under settings that change results.
     """
     _quieten_libraries()
+    from loop.beforehand import check_exploration
     from loop.explore import explore_field, read_compositions, read_field
-    from loop.ladder import rungs_of
 
     phase_field = read_field(field)
     folder = folder or Path(f"explore-{phase_field}")
     formulas = read_compositions(compositions, phase_field) if compositions else []
     settings = _settings(folder, config)
-    if not (folder / "campaign.db").exists():  # what cannot run is refused before anything is written
-        rungs_of(settings or Settings(), phase_field.elements)
+    if not _is_begun(folder):
+        check_exploration(settings or Settings(), phase_field.elements)
     _interruptible()
     os.umask(os.umask(0) | 0o002)
     with (
@@ -138,6 +143,11 @@ def _report(campaign: Campaign) -> None:
     """Make the report and record that it shows all cycles completed so far."""
     write_report(campaign)
     campaign.database.set_meta(reported=str(campaign.completed_cycles()))
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether the folder holds a campaign; what cannot run is refused before one is made."""
+    return (folder / "campaign.db").exists()
 
 
 def _settings(folder: Path, config: Path | None) -> Settings | None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from vae.csv_files import read_text_table
 from vae.datasets import KnownFields, field_from_formula, known_phase_fields, read_phase_fields
@@ -46,6 +47,22 @@ def known_fields_from(source: str | Path, cache_folder: str | Path = ".") -> Kno
     if Path(source).is_file() and "phase_field" not in _columns(Path(source)):
         return from_formulas(source)
     return read_phase_fields(source)
+
+
+def check_source(source: str | Path, cache_folder: str | Path = ".") -> None:
+    """As `known_fields_from`, but the Materials Project is not asked: its answer would need the folder that keeps it.
+
+    Raises:
+        FileNotFoundError: If there is no such file or folder.
+        ModuleNotFoundError: If the Materials Project would be asked without mp-api.
+        ValueError: If the source yields no field, or there is no key for the Materials Project.
+    """
+    cache = Path(cache_folder) / CACHE
+    if str(source) != MATERIALS_PROJECT or cache.is_file():
+        known_fields_from(source, cache_folder)
+    else:
+        _key(cache)
+        _client()
 
 
 @lru_cache(maxsize=1)
@@ -129,10 +146,7 @@ def from_materials_project(cache: str | Path, api_key: str | None = None) -> Kno
     """
     cache = Path(cache)
     if not cache.is_file():
-        key = api_key or os.environ.get("MP_API_KEY", "")
-        if not key:
-            raise ValueError(f"no Materials Project key: set MP_API_KEY, or put a cache at {cache}")
-        _download(cache, key)
+        _download(cache, api_key or _key(cache))
     try:
         content = json.loads(cache.read_text())
         formulas, database = content["formulas"], content["database_version"]
@@ -187,12 +201,22 @@ def _read_cif(path: Path) -> _Entry:
     return composition.element_composition.reduced_formula, states
 
 
-def _download(cache: Path, key: str) -> None:
+def _key(cache: Path) -> str:
+    if not (key := os.environ.get("MP_API_KEY", "")):
+        raise ValueError(f"no Materials Project key: set MP_API_KEY, or put a cache at {cache}")
+    return key
+
+
+def _client() -> Any:
     try:
         from mp_api.client import MPRester
     except ImportError as error:
         raise ModuleNotFoundError("the Materials Project needs mp-api: pip install 'phaseloop[mp]'") from error
-    with MPRester(key) as rester:
+    return MPRester
+
+
+def _download(cache: Path, key: str) -> None:
+    with _client()(key) as rester:
         documents = rester.materials.summary.search(num_elements=4, fields=["formula_pretty"])
         content = {
             "database_version": rester.get_database_version(),

@@ -26,6 +26,10 @@ LOOK = (1.0, 30.0)
 #: Seconds between two searches for lost runs.
 HEAL_EVERY = 10.0
 
+#: Looks in a row, each with a search for lost runs, that must find no Firework of a calculation before it counts as
+#: deleted: a database that changes its primary, or is being restored, may answer with less than it holds.
+LOOKS_IN_VAIN = 3
+
 #: Seconds after which a progress line is due although nothing has ended.
 SAY_EVERY = 300.0
 
@@ -43,6 +47,7 @@ class _Open:
     own: bool = True
     task: FlowTask | None = None
     missing: int = 0
+    in_vain: int = 0
 
 
 @dataclass
@@ -155,6 +160,8 @@ class FireWorksExecutor:
                     del self._open[each.key]
                     yield outcome
             yield from self._overdue()
+            if tick:
+                yield from self._deleted()
             if self._open and not self.wait and self._somebody_goes_on():
                 raise StillOpen(f"{len(self._open)} calculations are on the LaunchPad")
             if self._open and len(self._open) == before:
@@ -220,6 +227,23 @@ class FireWorksExecutor:
         find_lost(self.cluster, self.tag.campaign, self.settings.lost_after)
         self._looked = time.monotonic()
         return True
+
+    def _deleted(self) -> Iterator[Outcome]:
+        """What somebody has deleted from the LaunchPad by hand: lost, unless the JobStore has its output."""
+        if not self.cluster.find("fw_id_assigner", {}, "next_fw_id"):
+            return  # no LaunchPad, or none that is whole
+        mine = {f"{FACTS}.campaign": self.tag.campaign}
+        for keys in _chunks([each.key for each in self._open.values() if each.own]):
+            found = self.cluster.find("fireworks", {**mine, f"{FACTS}.hash": {"$in": keys}}, f"{FACTS}.hash")
+            there = {document["spec"]["phaseloop"]["hash"] for document in found}
+            for key in keys:
+                self._open[key].in_vain = 0 if key in there else self._open[key].in_vain + 1
+            gone = [key for key in keys if self._open[key].in_vain >= LOOKS_IN_VAIN]
+            outputs = documents(self.cluster, gone) if gone else {}
+            for key in gone:
+                path = self._open.pop(key).output
+                lost = Outcome(key, reason="lost: it was deleted from the LaunchPad", passing=True)
+                yield kept(key, outputs[key], path) if key in outputs else lost
 
     def _somebody_goes_on(self) -> bool:
         """Whether a person will run again, or the last Firework of a batch is still to come."""

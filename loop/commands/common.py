@@ -89,14 +89,19 @@ def check_effect(context: typer.Context, names: Collection[str], what: str) -> N
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[None]:
+def writing(target: Path, make: bool = True) -> Iterator[None]:
     """Make the folder of a file; one that cannot be written fails the command, not the user's data.
+
+    Args:
+        target: The file.
+        make: False if what writes it makes its folder.
 
     Raises:
         RunError: If it cannot be written.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if make:
+            target.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise RunError(f"{target} cannot be written: {error.strerror or error}") from error

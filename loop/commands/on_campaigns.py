@@ -55,7 +55,7 @@ def init(
 def _init_cluster(folder: Path, queue: str, database: str, force: bool) -> None:
     from loop.cluster_setup import write_cluster_files
 
-    with writing(folder):
+    with writing(folder, make=False):  # an argument that is refused leaves no folder
         for path in write_cluster_files(folder, queue, database, force):
             typer.echo(f"wrote {path}")
     folder = folder.resolve()

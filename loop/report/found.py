@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from pymatgen.core import Composition
 
 from loop.records import CampaignRecord, FieldRecord
 from loop.report.formulas import field_formula, in_words
@@ -52,6 +53,11 @@ class Found:
     def id(self) -> str:
         """What tells it from all others on the page."""
         return f"{self.phase_field} {self.formula}"
+
+    @property
+    def holds_every_element(self) -> bool:
+        """Whether none of its field's elements is lacking."""
+        return set(PhaseField.parse(self.phase_field).elements) <= set(Composition(self.formula).as_dict())
 
     @property
     def file_name(self) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from contextlib import suppress
 from dataclasses import asdict
@@ -28,6 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loop.report.events import Event, Progress
+from loop.streams import silence
 
 __all__ = ["Display", "Event", "Mode", "Progress", "line", "open_display"]
 
@@ -154,14 +154,6 @@ def open_display(mode: Mode = "auto", cycles: int = 1, stream: IO[str] | None = 
     if mode == "live" or (mode == "auto" and console.is_terminal and not console.is_dumb_terminal):
         return LiveDisplay(progress, console)
     return PlainDisplay(progress, out)
-
-
-def silence(stream: IO[str]) -> None:
-    """Let what is written from now on, and what is still to be flushed, go nowhere."""
-    with suppress(OSError, ValueError):  # what has no file below cannot break either
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
 
 
 def line(event: Event, progress: Progress) -> str:

@@ -89,11 +89,17 @@ class PageView:
     def to_make(self) -> list[Found]:
         """The best three to make: near the competing phases, and as near to the hull that the new phases lower.
 
-        None of a field whose hull lacks a salt: without NaCl, whatever holds Na and Cl seems stable.
+        None of a field whose hull lacks a salt: without NaCl, whatever holds Na and Cl seems stable. None that lacks an
+        element of its field either: it is no phase of the field, and verdicts leave it out.
         """
         whole = {each.phase_field for each in self.fields if not self.salts_missing(each)}
-        near = [probe for probe in self.near if probe.e_above_hull <= self.stable_below]
+        near = [probe for probe in self.near if probe.e_above_hull <= self.stable_below and probe.holds_every_element]
         return [probe for probe in near if probe.phase_field in whole][:3]
+
+    @property
+    def nearest(self) -> Found | None:
+        """The nearest to the competing phases that holds every element of its field."""
+        return next((probe for probe in self.found if probe.holds_every_element), None)
 
     def salts_missing(self, record: FieldRecord) -> list[str]:
         """Known charge-balanced competing phases of a field that have no energy, which its hull needs."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dft.cluster import StillOpen, TakenBack
-from dft.cluster.connections import connect
+from dft.cluster.connections import Cluster, connect
 from dft.cluster.executor import FireWorksExecutor
 from dft.cluster.healing import HealSettings, describe, heal, retry
 from dft.cluster.overview import overview, take_back
@@ -284,6 +284,62 @@ def test_what_is_cancelled_while_its_campaign_waits_ends_the_wait(site):
     waiting.sleep = lambda seconds: take_back(cluster, TAG.campaign)
     with pytest.raises(TakenBack, match="1 calculations were taken off"):
         list(waiting.run(tasks))
+
+
+def test_what_is_deleted_from_the_launchpad_is_lost_unless_its_output_is_stored(site, monkeypatch):
+    monkeypatch.setattr("dft.cluster.executor.HEAL_EVERY", 0.0)
+    cluster, waits = connect(), 0
+    tasks = [task(key, SlowMaker(folder=str(site.folder), seconds=0), ((key,),)) for key in ("aa", "bb", "cc")]
+
+    def sleep(seconds):
+        """The first is computed, a person deletes all but the last, and that is computed when the second is lost."""
+        nonlocal waits
+        waits += 1
+        if waits == 1:
+            work(site, monkeypatch, n=1)
+            ids = cluster.find("fireworks", {"spec.phaseloop.hash": {"$in": ["aa", "bb"]}}, "fw_id")
+            for document in ids:
+                cluster.launchpad.delete_wf(document["fw_id"])
+        elif waits == 5:
+            work(site, monkeypatch)
+        assert waits < 9
+
+    waiting = executor(cluster, wait=True)
+    waiting.sleep = sleep
+    outcomes = {outcome.key: outcome for outcome in waiting.run(tasks)}
+    assert {key: (o.reason, o.passing) for key, o in outcomes.items()} == {
+        "aa": ("", False),
+        "bb": ("lost: it was deleted from the LaunchPad", True),
+        "cc": ("", False),
+    }
+    assert submit(cluster, [task("bb", SlowMaker(), cycle=2)]) == ["bb"]
+
+
+def test_a_database_that_is_not_itself_for_a_moment_has_lost_nothing(site, monkeypatch):
+    monkeypatch.setattr("dft.cluster.executor.HEAL_EVERY", 0.0)
+    cluster, waits, find = connect(), 0, Cluster.find
+
+    def find_little(self, collection, criteria, *keys):
+        """Twice there is no Firework, and once nothing at all: as while it is being restored."""
+        if (collection == "fireworks" and waits in (2, 3)) or waits == 4:
+            return []
+        return find(self, collection, criteria, *keys)
+
+    def sleep(seconds):
+        nonlocal waits
+        waits += 1
+        if waits == 1:
+            site.mongo.stop(kill=True)
+            site.mongo.start()
+        elif waits == 6:
+            work(site, monkeypatch)
+        assert waits < 9
+
+    monkeypatch.setattr(Cluster, "find", find_little)
+    waiting = executor(cluster, wait=True)
+    waiting.sleep = sleep
+    (outcome,) = waiting.run([task("aa", SlowMaker(folder=str(site.folder), seconds=0))])
+    assert (outcome.reason, outcome.passing) == ("", False)
 
 
 def test_another_campaigns_calculation_is_waited_for_and_submitted_if_it_is_taken_back(site, monkeypatch):

@@ -7,7 +7,7 @@ from pymatgen.core import Composition, Lattice, Structure
 from dft.candidates import Candidate
 from dft.volume_steps import SOFTNESS, VOLUME_STEP, single_points_of
 from dft.workflows import ScreeningMaker
-from tests.dft.test_workflows import VOLUME, A, Scripted
+from tests.dft.scripted import VOLUME, A, Scripted
 
 
 @dataclass

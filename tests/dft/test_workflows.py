@@ -1,61 +1,18 @@
 import errno
-import json
-import subprocess
-import sys
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from jobflow import Flow, JobStore, run_locally
-from maggma.stores import MemoryStore
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Lattice, Structure
 
 from dft.candidates import Candidate, for_their_kinds, in_proportion, largest_built
-from dft.levels import level
-from dft.probes import ProbeSettings, ProbeStructure, build_probes
-from dft.workflows import ScreeningMaker, _with_bar, structure_hash, survivors
-
-FEW = ProbeSettings(n_structures=3, restarts=4, supercells=1, stackings=("AB",))
-
-
-def salt(a, name="given"):
-    cell = Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    return ProbeStructure(cell.get_primitive_structure(), name)
-
-
-@dataclass
-class Scripted:
-    """A maker with results written down: by cell volume an error, or energy in eV/atom, volume factor, convergence."""
-
-    steps: int
-    script: dict = field(default_factory=dict)
-    relax_kwargs: dict = field(default_factory=dict)
-    calculator = None
-
-    def _run_ase_safe(self, structure):
-        what = self.script[min(self.script, key=lambda v: abs(v - structure.volume))]
-        if isinstance(what, Exception):
-            raise what
-        energy, factor, converged = what
-        after = structure.copy()
-        after.scale_lattice(structure.volume * factor)
-        frame = {"energy": energy * len(after), "forces": np.full((len(after), 3), 0.01), "stress": np.zeros(6)}
-        trajectory = SimpleNamespace(frame_properties=[frame])
-        return SimpleNamespace(final_mol_or_struct=after, trajectory=trajectory, converged=converged)
+from dft.probes import ProbeStructure
+from dft.workflows import ScreeningMaker, survivors
+from tests.dft.scripted import VOLUME, A, B, C, Scripted, by_volume, salt
 
 
 def screen(probes, singles, relaxed, **settings):
     maker = ScreeningMaker("scripted", "none", Scripted(1, singles), Scripted(300, relaxed), **settings)
     return ScreeningMaker.make.original(maker, probes)
-
-
-A, B, C = salt(5.0, "a"), salt(5.2, "b"), salt(5.4, "c")
-VOLUME = {probe.generator: probe.structure.volume for probe in (A, B, C)}
-
-
-def by_volume(**results):
-    return {VOLUME[name]: result for name, result in results.items()}
 
 
 WAYS = {"ordered lattice: a": -1.2, "prototype: a": -1.1, "chains: a": -1.0}
@@ -203,16 +160,6 @@ def test_what_is_handed_on_are_the_lowest_finished_or_not():
     assert [probe.generator for probe in survivors(out)] == ["b", "a"]
 
 
-def test_a_relaxation_is_given_up_through_atomate2():
-    model = level("lennard-jones", fmax=1e-6)
-    shaken = Structure(Lattice.cubic(9.6), ["Li", "Cl"] * 4, np.random.default_rng(0).random((8, 3)))
-    maker = ScreeningMaker.from_level(model).relax_maker
-    whole, short = maker._run_ase_safe(shaken), _with_bar(maker, -1e3)._run_ase_safe(shaken)
-    assert not short.converged
-    ends = [result.trajectory.frame_properties[-1]["energy"] for result in (whole, short)]
-    assert ends[0] < ends[1]
-
-
 def test_composition_fails_with_the_reason_when_nothing_remains():
     out = screen([A], SINGLES, by_volume(a=(-3.0, 2.5, True)))
     assert (out["state"], out["energy_per_atom"]) == ("rejected", None)
@@ -240,85 +187,6 @@ def test_structures_of_two_compositions_are_refused():
     other = ProbeStructure(Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]]), "given")
     with pytest.raises(ValueError, match=r"one composition, not of \['Li', 'LiCl'\]"):
         screen([A, other], SINGLES, SINGLES)
-
-
-def test_hash_tells_structures_levels_and_settings_apart():
-    assert structure_hash([A], "x") == structure_hash([salt(5.0, "a")], "x")
-    hashes = {structure_hash(*key) for key in (([A], "x"), ([B], "x"), ([A], "y"), ([A, B], "x"), ([A], "x", {"n": 1}))}
-    assert len(hashes) == 5
-
-
-def test_hash_is_the_same_on_either_side_of_zero():
-    cell = [[4, 0, 1e-9], [0, 4, 0], [0, 0, 4]], [[4, 0, -1e-9], [0, 4, 0], [0, 0, 4]]
-    atoms = [[0, 0, 0], [0.5, 0.5, 0.5]], [[-1e-17, 1 - 1e-7, 0], [0.5, 0.5, 0.5]]
-    one, other = (ProbeStructure(Structure(c, ["Li", "Cl"], a), "given") for c, a in zip(cell, atoms, strict=True))
-    assert structure_hash([one], "x") == structure_hash([other], "x")
-
-
-def test_hash_is_the_same_in_another_process(tmp_path):
-    code = (
-        "from pymatgen.core import Composition; from dft.probes import *; from dft.workflows import structure_hash;"
-        "few = ProbeSettings(n_structures=3, restarts=4, supercells=1, stackings=('AB',));"
-        "print(structure_hash(build_probes(Composition('Li2S'), few, 1), 'x'))"
-    )
-    here = structure_hash(build_probes(Composition("Li2S"), FEW, 1), "x")
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert there.stdout.strip() == here
-
-
-@pytest.fixture(scope="module")
-def lithium_chloride(tmp_path_factory):
-    """One real screening through a job that has been written to JSON and read again, as a worker process gets it."""
-    maker = ScreeningMaker.from_dict(json.loads(ScreeningMaker.from_level(level("chgnet")).to_json()))
-    job = maker.make(build_probes(Composition("LiCl"), FEW, 0))
-    root = tmp_path_factory.mktemp("run")
-    found = run_locally(
-        Flow([job]), store=JobStore(MemoryStore()), ensure_success=True, root_dir=root, create_folders=True, log=False
-    )
-    return found[job.uuid][1].output
-
-
-@pytest.mark.physics
-def test_chgnet_screening_of_lithium_chloride(lithium_chloride):
-    out = lithium_chloride
-    assert out["state"] == "done"
-    assert out["energy_per_atom"] == pytest.approx(-3.98, abs=0.02)  # CHGNet 0.3.0, rocksalt and wurtzite within 1 meV
-    assert out["max_force"] < 0.05
-    assert out["force_calls"] > 0
-    assert out["force_seconds"] > 0
-    assert out["level"] == level("chgnet").identity
-    assert json.loads(json.dumps(out)) == out
-
-
-@pytest.mark.physics
-def test_finished_structure_has_the_energy_that_is_told(lithium_chloride):
-    again = level("chgnet").static_maker()._run_ase_safe(Structure.from_dict(lithium_chloride["structure"]))
-    energy = again.trajectory.frame_properties[-1]["energy"] / lithium_chloride["n_atoms"]
-    assert energy == pytest.approx(lithium_chloride["energy_per_atom"], abs=1e-4)
-
-
-def test_structures_packed_as_a_text_are_the_structures():
-    from dft.probes.base import packed, unpacked
-
-    structure = Structure(Lattice.cubic(5.1), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    probes = [ProbeStructure(structure, "rock salt"), ProbeStructure(structure * (2, 1, 1), "twice")]
-    assert unpacked(packed([probe.as_dict() for probe in probes])) == probes
-    assert unpacked(probes) is probes
-
-
-def test_a_relaxation_ends_the_same_whether_or_not_all_its_frames_are_kept():
-    model = level("lennard-jones", fmax=0.01)
-    salt = Structure(Lattice.cubic(4.4), ["Li", "Cl"], [[0.02, 0, 0], [0.5, 0.5, 0.5]])
-    every, ends = (
-        maker._run_ase_safe(salt) for maker in (model.relax_maker(), ScreeningMaker.from_level(model).relax_maker)
-    )
-    assert len(every.trajectory) > len(ends.trajectory) == 2
-    assert ends.converged
-    assert ends.final_mol_or_struct == every.final_mol_or_struct
-    for frame in (0, -1):
-        one, other = (result.trajectory.frame_properties[frame] for result in (every, ends))
-        assert one["energy"] == other["energy"]
-        assert one["forces"] == other["forces"]
 
 
 def test_large_known_types_leave_the_others_their_places():

@@ -79,6 +79,32 @@ def test_elements_that_the_level_has_not_learned_end_a_run_before_it_begins(tmp_
     refused(loop("run", "--config", "c.yaml", cwd=tmp_path), "level_of_theory 'chgnet'", "has not learned Ra")
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("level_of_theory: PBEsol\n", ["'PBEsol' is unknown"]),
+        ("known: {source: none.csv}\n", ["known.source", "none.csv"]),
+        ("known: {source: materials_project}\n", ["known.source", "MP_API_KEY"]),
+        ("competing: {source: none}\n", ["competing.source", "none"]),
+    ],
+    ids=["level", "known", "no-key", "competing"],
+)
+def test_what_cannot_run_leaves_no_folder_and_nothing_in_one(tmp_path, monkeypatch, settings, words):
+    monkeypatch.delenv("MP_API_KEY", raising=False)
+    (tmp_path / "c.yaml").write_text(settings)
+    refused(loop("run", "--quiet", "--config", "c.yaml", "--dir", "new/c", cwd=tmp_path), *words)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine.txt").touch()
+    refused(loop("run", "--quiet", "--config", "c.yaml", "--dir", "there", cwd=tmp_path), *words)
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["mine.txt"]
+
+
+def test_a_queue_that_is_none_leaves_no_folder(tmp_path):
+    refused(loop("init", tmp_path / "c", "--cluster", "lsf"), "'lsf' is unknown")
+    assert not (tmp_path / "c").exists()
+
+
 def test_no_candidates_left(tmp_path):
     (tmp_path / "campaign.yaml").write_text("candidates: {required: [Li, Y], anions: [Cl, O]}\nknown: {source: k.csv}")
     (tmp_path / "k.csv").write_text("phase_field\nLi-Y-O-Cl\nLi-Al-O-Cl\n")

@@ -7,7 +7,7 @@ import torch
 from dft.execute import LocalExecutor
 from loop.campaign import Campaign
 from loop.config import Settings
-from loop.cycle import Cycle, _elements
+from loop.cycle import Cycle, elements_of_candidates
 from loop.errors import UserError
 from loop.ladder import checked_ladder
 from vae.datasets import known_phase_fields
@@ -83,6 +83,6 @@ def test_elements_that_are_computed_must_be_learned(tmp_path, cation, limits, re
     with Campaign.drive(tmp_path, settings) as campaign:
         if refused:
             with pytest.raises(UserError, match=f"has not learned {cation}: leave"):
-                checked_ladder(campaign, _elements(settings))
+                checked_ladder(campaign, elements_of_candidates(settings))
         else:  # francium has no descriptors
-            assert checked_ladder(campaign, _elements(settings))
+            assert checked_ladder(campaign, elements_of_candidates(settings))

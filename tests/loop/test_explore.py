@@ -79,6 +79,7 @@ def test_what_is_no_field_to_explore_is_refused(text):
     [
         ("Li-Na-Cl-At", "", "has not learned At"),
         ("Li-Na-Cl-Br", "level_of_theory: PBEsol\n", "'PBEsol' is unknown"),
+        ("Li-Na-Cl-Br", "competing: {source: none}\n", "none' is no folder with structures"),
     ],
 )
 def test_what_cannot_be_computed_leaves_no_folder(tmp_path, field, settings, sentence):

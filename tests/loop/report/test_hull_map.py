@@ -5,26 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.colors import rgb_to_hsv, to_rgb
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from loop.report.formulas import field_formula, html, lowered, mathtext
 from loop.report.geometry import geometry_of
 from loop.report.hull_map import draw_hull_map, places_on_image, save_map
-from loop.report.interpolation import interpolate, lowest_per_place
-from loop.report.points import MapNote, MapPoint, note_from_record, points_from_record
-from loop.report.styles import STYLES, ground
+from loop.report.interpolation import lowest_per_place
+from loop.report.points import MapNote, note_from_record, points_from_record
+from loop.report.styles import STYLES
+from tests.loop.report.maps import FIELD, SQUARE, artist, probe
 from vae.phase_fields import PhaseField
-
-FIELD = PhaseField.parse("Li-Sn-S-Cl")
-
-
-def probe(formula, e_above_hull=0.05):
-    return MapPoint(formula, e_above_hull, e_above_hull)
-
-
-def artist(figure, gid):
-    return figure.findobj(lambda each: each.get_gid() == gid)
 
 
 # x = Li/(Li+Sn), y = S/(S+Cl), by hand
@@ -79,66 +70,6 @@ def test_a_tripod_for_every_place_and_the_lowest_energy_counts():
     unique, lowest = lowest_per_place(np.array([(0.5, 0.5), (0.5, 0.5), (1, 0)]), np.array([90.0, 30.0, 10.0]))
     assert unique.tolist() == [[0.5, 0.5], [1, 0]]
     assert lowest.tolist() == [30.0, 10.0]
-
-
-SQUARE = {"LiCl": 0.0, "Li2S": 0.02, "SnS2": 0.06, "SnCl4": 0.08}
-
-
-def test_ground_passes_through_the_values_and_stays_between_them():
-    places = np.array([geometry_of(FIELD).place(probe(f).composition) for f in SQUARE])
-    surface = interpolate(places, np.array(list(SQUARE.values())), resolution=101)
-    assert surface.inside.all()
-    assert [surface.energy[round(100 * y), round(100 * x)] for x, y in places] == pytest.approx(
-        [0, 0.02, 0.06, 0.08], abs=5e-4
-    )
-    assert surface.energy.min() >= -1e-12
-    assert surface.energy.max() <= 0.08 + 1e-12
-    # the middle lies equally far from the four corners
-    assert surface.energy[50, 50] == pytest.approx(0.04, abs=1e-3)
-    # on an edge the ground goes from one value to the other
-    assert surface.energy[0, 50] == pytest.approx(0.04, abs=0.006)
-
-
-def test_ground_ends_with_the_computed_compositions():
-    places = np.array([(0.2, 0.2), (0.8, 0.2), (0.2, 0.8)])
-    surface = interpolate(places, np.array([1.0, 2.0, 3.0]), resolution=101)
-    assert surface.inside[30, 30]
-    assert surface.inside[20, 50]  # on the edge
-    assert not surface.inside[60, 60]
-    assert not surface.inside[5, 5]
-    figure = draw_hull_map([probe("LiSn4SCl4"), probe("Li4SnSCl4"), probe("LiSn4S4Cl")], FIELD)
-    (image,) = artist(figure, "ground")
-    corners = {tuple(corner) for corner in np.round(image.get_clip_path()._path.vertices, 6)}
-    assert corners == {(0.2, 0.2), (0.8, 0.2), (0.2, 0.8)}
-
-
-def test_sparse_ground_is_hatched_and_said_so():
-    sparse = draw_hull_map([probe(f, e) for f, e in SQUARE.items()], FIELD, MapNote("chgnet"))
-    assert artist(sparse, "sparse")
-    assert "Hatched" in artist(sparse, "caption")[0].get_text()
-    dense = [probe(f"Li{i}Sn{12 - i}S{j}Cl{12 - j}") for i in range(13) for j in range(13)]
-    figure = draw_hull_map(dense, FIELD, MapNote("chgnet"))
-    assert not artist(figure, "sparse")
-    assert "Hatched" not in artist(figure, "caption")[0].get_text()
-
-
-@pytest.mark.parametrize("colours", ["red", "colour-blind", "grey"])
-def test_ground_darkens_steadily_towards_the_hull(colours):
-    shades = ground(colours)(np.linspace(0, 1, 64))[:, :3]
-    luminance = np.where(shades <= 0.04045, shades / 12.92, ((shades + 0.055) / 1.055) ** 2.4) @ [
-        0.2126,
-        0.7152,
-        0.0722,
-    ]
-    assert (np.diff(luminance) > 0).all()
-    assert luminance[0] < 0.03
-    assert luminance[-1] > 0.7
-
-
-def test_the_default_ground_is_red():
-    hue, saturation, _ = rgb_to_hsv(ground("red")(0.4)[:3])
-    assert min(hue, 1 - hue) < 0.05
-    assert saturation > 0.6
 
 
 def test_new_phase_is_magenta_with_its_letter_at_its_place():
@@ -205,18 +136,6 @@ def test_names_of_levels_are_no_formulas():
     told = "Level of theory: cp2k-static (cp2k); chgnet-r2scan takes LiCl-SnS2"
     assert html(told) == told.replace("SnS2", "SnS<sub>2</sub>")
     assert lowered(told) == told.replace("SnS2", "SnS₂")
-
-
-@pytest.mark.parametrize(
-    "formulas",
-    [["LiSnSCl"], ["LiSnSCl", "LiCl"], ["LiCl", "Li2S", "SnS2"], ["LiSn3SCl3", "LiSnSCl", "Li3SnS3Cl"]],
-    ids=["one", "two", "three", "collinear"],
-)
-def test_few_points(tmp_path, formulas):
-    figure = draw_hull_map([probe(f, 0.01 * i) for i, f in enumerate(formulas)], FIELD, MapNote())
-    assert bool(artist(figure, "ground")) == (formulas == ["LiCl", "Li2S", "SnS2"])
-    assert bool(artist(figure, "places")) != bool(artist(figure, "ground"))
-    assert save_map(figure, tmp_path / "m.png").stat().st_size > 10_000
 
 
 def test_five_thousand_points_in_time(tmp_path):
@@ -288,31 +207,6 @@ def test_mistakes_are_named(change, message):
 def test_unknown_ending_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"ends in '.gif': choose .png, .svg, .pdf or .html"):
         save_map(draw_hull_map([probe("LiSnSCl")], FIELD), tmp_path / "m.gif")
-
-
-def pixels(figure):
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(float)
-
-
-@pytest.mark.parametrize("colours", ["red", "colour-blind", "grey"])
-def test_the_colour_beside_a_calculation_is_that_of_its_energy(colours):
-    # the scale runs from 0 to 100 meV/atom; four corners at 0, 20, 60 and 80, their mean 40 in the middle
-    figure = draw_hull_map([probe(f, e) for f, e in SQUARE.items()], FIELD, colours=colours)
-    figure.set_dpi(150)
-    image = pixels(figure)
-    for place, energy in {
-        (0.97, 0.03): 0,
-        (0.97, 0.97): 20,
-        (0.03, 0.97): 60,
-        (0.03, 0.03): 80,
-        (0.5, 0.5): 40,
-    }.items():
-        x, y = figure.axes[0].transData.transform(place).astype(int)
-        patch = image[image.shape[0] - y - 9 : image.shape[0] - y + 9, x - 9 : x + 9].reshape(-1, 3)
-        expected = 255 * np.array(ground(colours)(energy / 100)[:3])
-        # the ground there is within 3 meV/atom of the calculation's; tripods, circles and hatching cover a part
-        assert np.abs(patch - expected).max(axis=1).min() < 14, (place, energy)
 
 
 def test_the_map_looks_as_it_did(make_field, tmp_path):

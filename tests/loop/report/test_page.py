@@ -171,6 +171,16 @@ def test_what_a_new_phase_pushes_off_the_hull_is_not_to_be_made(record, make_fie
     assert [probe.formula for probe in view.to_make] == ["Li4SnS2Cl4"]
 
 
+def test_what_lacks_an_element_of_its_field_is_not_to_be_made(record, make_field):
+    field = make_field()
+    probes = field.probes.replace({"composition": {"Li4 Sn1 S2 Cl4": "Li4 Sn1 S4"}})
+    view = page_view(dataclasses.replace(record, fields=(dataclasses.replace(field, probes=probes),)))
+    assert [probe.formula for probe in view.near] == ["Li4SnS4", "Li3SnS3Cl"]
+    assert [probe.formula for probe in view.to_make] == ["Li3SnS3Cl"]
+    assert view.found[0].formula == "Li4SnS4"
+    assert view.nearest == view.to_make[0]
+
+
 def test_nothing_is_to_be_made_where_the_hull_lacks_a_salt(record, make_field, tmp_path):
     field = make_field()
     competing = field.competing.assign(

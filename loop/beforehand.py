@@ -1,0 +1,58 @@
+"""What is looked at before a campaign folder is made, so that what cannot run leaves none behind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from dft.structure_files import structure_files
+from loop.config import Settings
+from loop.cycle import elements_of_candidates
+from loop.errors import UserError
+from loop.ladder import rungs_of
+from vae.sources import check_source
+
+#: Values of `competing.source` that are no folder.
+_NO_FOLDER = ("offline", "materials_project")
+
+
+def check_run(folder: Path, settings: Settings) -> None:
+    """Refuse a campaign that could not begin.
+
+    Args:
+        folder: The campaign folder; it need not be there, and nothing is written.
+        settings: What the user asks for.
+
+    Raises:
+        UserError: If a level cannot run here, or known fields or competing phases cannot be read.
+    """
+    elements = elements_of_candidates(settings)
+    rungs_of(settings, elements)
+    try:
+        check_source(settings.known.source, folder)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        raise UserError(f"known.source: {error}") from None
+    _check_competing(settings)
+
+
+def check_exploration(settings: Settings, elements: Collection[str]) -> None:
+    """Refuse an exploration of one field that could not begin; it needs no known fields.
+
+    Args:
+        settings: What the user asks for.
+        elements: Of the field.
+
+    Raises:
+        UserError: If a level cannot run here or competing phases cannot be read.
+    """
+    rungs_of(settings, elements)
+    _check_competing(settings)
+
+
+def _check_competing(settings: Settings) -> None:
+    if settings.competing.source in _NO_FOLDER:
+        return
+    try:
+        structure_files(settings.competing.source)
+    except OSError as error:
+        raise UserError(f"competing.source: {error}") from None
