@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from dft.probes import FROM_FOLDER, missing
 from dft.structure_files import structure_files
 from loop.config import Settings
 from loop.cycle import elements_of_candidates
@@ -24,7 +25,7 @@ def check_run(folder: Path, settings: Settings) -> None:
         settings: What the user asks for.
 
     Raises:
-        UserError: If a level cannot run here, or known fields or competing phases cannot be read.
+        UserError: If a level or generator cannot run here, or known fields or competing phases cannot be read.
     """
     elements = elements_of_candidates(settings)
     rungs_of(settings, elements)
@@ -32,7 +33,7 @@ def check_run(folder: Path, settings: Settings) -> None:
         check_source(settings.known.source, folder)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         raise UserError(f"known.source: {error}") from None
-    _check_competing(settings)
+    _check_structures(settings)
 
 
 def check_exploration(settings: Settings, elements: Collection[str]) -> None:
@@ -43,16 +44,22 @@ def check_exploration(settings: Settings, elements: Collection[str]) -> None:
         elements: Of the field.
 
     Raises:
-        UserError: If a level cannot run here or competing phases cannot be read.
+        UserError: If a level or generator cannot run here, or competing phases cannot be read.
     """
     rungs_of(settings, elements)
-    _check_competing(settings)
+    _check_structures(settings)
 
 
-def _check_competing(settings: Settings) -> None:
-    if settings.competing.source in _NO_FOLDER:
-        return
-    try:
-        structure_files(settings.competing.source)
-    except OSError as error:
-        raise UserError(f"competing.source: {error}") from None
+def _check_structures(settings: Settings) -> None:
+    probes, source = settings.probes, settings.competing.source
+    for generator in probes.generators:
+        if lacking := missing(generator, probes.folder or ""):
+            raise UserError(f"probes.generators: {lacking}")
+    folders = {} if source in _NO_FOLDER else {"competing.source": source}
+    if probes.folder and set(FROM_FOLDER) & set(probes.generators):
+        folders["probes.folder"] = probes.folder
+    for key, folder in folders.items():
+        try:
+            structure_files(folder)
+        except OSError as error:
+            raise UserError(f"{key}: {error}") from None

@@ -18,6 +18,7 @@ from loop.errors import UserError
 OPTIONAL = (
     ("SevenNet", "sevenn", "sevennet"),
     ("MACE", "mace-torch", "mace"),
+    ("random crystals", "pyxtal", "random"),
     ("Materials Project client", "mp-api", "mp"),
     ("slides", "python-pptx", "slides"),
 )

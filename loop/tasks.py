@@ -37,11 +37,14 @@ def build(role: Role, formula: str, settings: ProbeSettings, seed: int) -> dict[
         Under `probes` each structure as `ProbeStructure.as_dict`.
 
     Raises:
-        ValueError: If a probe cannot be charge-neutral.
+        ValueError: If a probe cannot be charge-neutral, or nothing builds one.
     """
     if role == "probe":
         require_neutral(Composition(formula))
         probes = build_probes(Composition(formula), settings, seed)
+        if not probes:
+            ways = ", ".join(settings.generators)
+            raise ValueError(f"{formula} has no structure by any of the generators [{ways}]: choose further ones")
     else:
         probes = build_competing(formula, settings, seed)
     return {"probes": [probe.as_dict() for probe in probes]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from itertools import islice, zip_longest
 
 import numpy as np
@@ -17,7 +18,7 @@ from dft.probes.molecular_ions import molecular_ions
 from dft.probes.molecules import molecules
 from dft.probes.ordered import frameworks, ordered_lattices
 from dft.probes.prototypes import prototypes
-from dft.probes.random_symmetric import random_symmetric
+from dft.probes.random_symmetric import NO_PYXTAL, random_symmetric
 
 Generator = Callable[[Composition, ProbeSettings, np.random.Generator], Iterable[ProbeStructure]]
 
@@ -40,7 +41,24 @@ GENERATORS: dict[str, Generator] = {
 #: they would cost more compositions their lowest structure than they gain.
 BESIDE = {"complexes": 0.3}
 
-__all__ = ["GENERATORS", "ProbeSettings", "ProbeStructure", "build_probes"]
+#: Those that need a folder of structures.
+FROM_FOLDER = ("given", "substitution")
+
+__all__ = ["FROM_FOLDER", "GENERATORS", "ProbeSettings", "ProbeStructure", "build_probes", "missing"]
+
+
+def missing(generator: str, folder: str = "") -> str:
+    """What a generator lacks on this machine, as a sentence with the way out; empty if nothing.
+
+    Args:
+        generator: One of `GENERATORS`.
+        folder: As of `ProbeSettings`.
+    """
+    if generator in FROM_FOLDER and not folder:
+        return f"generator {generator!r} needs a folder of structures: set probes.folder, or leave it out"
+    if generator == "random" and not find_spec("pyxtal"):
+        return NO_PYXTAL
+    return ""
 
 
 def build_probes(composition: Composition, settings: ProbeSettings, seed: int) -> list[ProbeStructure]:

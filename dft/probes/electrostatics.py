@@ -137,8 +137,8 @@ def balance_of_ions(
         electrostatic: Electrostatic energy of the cell, eV.
 
     Returns:
-        Energy, eV/atom, and the factor on all lengths that minimises it; where the ions do not attract each other,
-        their electrostatic energy and 1.
+        Energy, eV/atom, and the factor on all lengths that minimises it; where the ions do not attract, or nothing
+        repels them, their electrostatic energy and 1.
 
     Source:
         Born & Landé, Verh. Dtsch. Phys. Ges. 20, 210 (1918).
@@ -151,6 +151,8 @@ def balance_of_ions(
     i, j, _, distance = neighbours(cell, positions, 2.5 * 2 * float(radius.max()))
     contact = radius[i] + radius[j]
     repulsion = 0.5 * float(np.sum(at_contact(q[i] * q[j], contact) * (contact / distance) ** BORN_EXPONENT))
+    if repulsion <= 0:  # ions too small to meet, as H(+)
+        return -attraction / len(symbols), 1.0
     scale = (BORN_EXPONENT * repulsion / attraction) ** (1 / (BORN_EXPONENT - 1))
     return -attraction / scale * (1 - 1 / BORN_EXPONENT) / len(symbols), scale
 

@@ -27,6 +27,8 @@ DRAWS = 6
 
 _N_SPACE_GROUPS = 230
 
+NO_PYXTAL = "generator 'random' needs the package 'pyxtal': pip install 'phaseloop[random]'"
+
 
 def random_symmetric(
     composition: Composition, settings: ProbeSettings, rng: np.random.Generator
@@ -75,5 +77,5 @@ def _pyxtal() -> Any:
     try:
         from pyxtal import pyxtal
     except ImportError:
-        raise ValueError("generator 'random' needs the package 'pyxtal': pip install 'phaseloop[random]'") from None
+        raise ValueError(NO_PYXTAL) from None
     return pyxtal

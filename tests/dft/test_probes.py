@@ -150,6 +150,11 @@ def test_swap_descent_finds_the_lowest_of_all_arrangements():
     assert min(energies) == pytest.approx(lowest)
 
 
+def test_ions_too_small_to_meet_leave_the_scale():
+    acid = Structure(Lattice.cubic(4.0), ["C", "H"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    assert born_minimum(acid, {"C": -1.0, "H": 1.0})[1] == pytest.approx(1.0)
+
+
 def test_born_minimum_is_a_minimum_and_does_not_depend_on_the_scale_it_starts_from():
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     charges = {"Na": 1.0, "Cl": -1.0}

@@ -1,9 +1,9 @@
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from dft.probes import ProbeStructure
+from dft.probes import ProbeSettings, ProbeStructure
 from loop.calculation_log import Calculation
-from loop.tasks import expected_cost
+from loop.tasks import build, expected_cost
 
 
 def calculation(a, n_cells=1):
@@ -27,3 +27,10 @@ def test_more_ways_of_building_take_longer():
 
 def test_a_calculation_without_structures_comes_last():
     assert expected_cost(Calculation("", "probe", "LiCl", [], "nothing to build", "")) == 0
+
+
+def test_what_nothing_builds_is_told_with_its_formula(tmp_path):
+    Structure(Lattice.cubic(3), ["Ar"], [[0, 0, 0]]).to(str(tmp_path / "argon.cif"))
+    settings = ProbeSettings(generators=("chains", "given"), folder=str(tmp_path))
+    with pytest.raises(ValueError, match=r"KNaCl2 has no structure by any of the generators \[chains, given\]: choose"):
+        build("probe", "KNaCl2", settings, 0)
