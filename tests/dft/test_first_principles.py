@@ -124,16 +124,6 @@ def test_settings_of_vasp_reach_every_step_and_the_identity(monkeypatch):
     assert inputs.incar["ENCUT"] == 700
 
 
-def test_vasp_inputs_are_those_of_the_materials_project():
-    level = FirstPrinciplesLevel("vasp", "vasp|test", 0.024, "test", engine_settings("vasp", {}))
-    inputs = level.maker().static_maker.input_set_generator.get_input_set(salt(), potcar_spec=True)
-    incar, kpoints = inputs.incar, inputs.kpoints
-    # MPStaticSet: 520 eV, spin-polarised, tetrahedron method (Materials Project documentation, calculation parameters)
-    assert (incar["ENCUT"], incar["ISPIN"], incar["ISMEAR"], incar["NSW"]) == (520, 2, -5, 0)
-    assert inputs.potcar.split() == ["Li_sv", "Cl"]
-    assert min(kpoints.kpts[0]) >= 4
-
-
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
