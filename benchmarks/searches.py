@@ -4,8 +4,8 @@
 
 Each search starts from structures of the same seed, on random charge-neutral compositions of 10 to 24 atoms in each
 field. None of the fields is one that published energies are compared with. Prints by how much each ends below the
-first one named (meV/atom: mean, standard error, median; compositions more than 5 lower and more than 5 higher) and its
-CPU seconds as a multiple.
+first one named (meV/atom: mean, standard error, median; compositions more than 5 lower and more than 5 higher), its
+CPU seconds as a multiple, and the volume that the lowest structure started from as a fraction of its relaxed one.
 
 `swaps` goes on from the finished structure of `quick`: cations change places, anions change places, a cation moves
 into an empty hole; single points choose which of these are relaxed.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from li_sn_s_cl import volume_ratio
 from pymatgen.core import Composition, Structure
 from scipy.spatial import Delaunay
 
@@ -115,7 +116,7 @@ def compositions(fields: list[str], n: int, seed: int, atoms: tuple[int, int]) -
 
 
 def look(name: str, formula: str, chosen: LevelOfTheory) -> dict[str, Any]:
-    """One search at one composition: its energy, eV/atom, and its CPU seconds."""
+    """One search at one composition: its energy, eV/atom, its CPU seconds, and how large it started."""
     maker_class, settings, building = WAYS[name]
     maker = maker_class.from_level(chosen, **{**QUICK.funnel, **settings})
     start = time.process_time()
@@ -127,6 +128,7 @@ def look(name: str, formula: str, chosen: LevelOfTheory) -> dict[str, Any]:
         "energy_per_atom": output["energy_per_atom"],
         "generator": output["generator"],
         "force_calls": output["force_calls"],
+        "volume_ratio": volume_ratio(probes, output),
         "cpu_s": time.process_time() - start,
     }
     print(row, flush=True)
@@ -138,6 +140,7 @@ def against(rows: list[dict[str, Any]], first: str, name: str) -> dict[str, Any]
     by_search = {s: {r["composition"]: r for r in rows if r["search"] == s} for s in (first, name)}
     pairs = [(by_search[first][f], row) for f, row in by_search[name].items()]
     pairs = [pair for pair in pairs if None not in (pair[0]["energy_per_atom"], pair[1]["energy_per_atom"])]
+    volumes = np.array([b["volume_ratio"] for _, b in pairs])
     lower = np.array([1000 * (a["energy_per_atom"] - b["energy_per_atom"]) for a, b in pairs])
     return {
         "search": name,
@@ -147,6 +150,8 @@ def against(rows: list[dict[str, Any]], first: str, name: str) -> dict[str, Any]
         "median": round(float(np.median(lower)), 1),
         "more than 5 lower": int((lower > MATTERS).sum()),
         "more than 5 higher": int((lower < -MATTERS).sum()),
+        "started at volume": round(float(volumes.mean()), 3),
+        "standard error of volume": round(float(volumes.std() / len(volumes) ** 0.5), 3),
         "CPU-s": round(float(np.mean([b["cpu_s"] for _, b in pairs])), 1),
         "times the cost": round(sum(b["cpu_s"] for _, b in pairs) / sum(a["cpu_s"] for a, _ in pairs), 2),
     }
