@@ -95,11 +95,8 @@ def check_done(out):
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
-        ("vasp", [("GGA", "Structure Optimization"), ("GGA", "Structure Optimization"), ("GGA", "Static")]),
-        (
-            "vasp-r2scan",
-            [("PBEsol", "Structure Optimization"), ("r2SCAN", "Structure Optimization"), ("r2SCAN", "Static")],
-        ),
+        ("vasp", ["GGA Structure Optimization", "GGA Structure Optimization", "GGA Static"]),
+        ("vasp-r2scan", ["PBEsol Structure Optimization", "r2SCAN Structure Optimization", "r2SCAN Static"]),
     ],
 )
 def test_three_steps_become_a_result(stand_in, tmp_path, name, steps):
