@@ -48,4 +48,15 @@ def entry_of_task(document: Any, structure: Structure) -> ComputedStructureEntry
     if found is None:
         raise ValueError("the calculation gave no entry to correct")
     entry = found if isinstance(found, ComputedEntry) else ComputedEntry.from_dict(found)
-    return ComputedStructureEntry(structure, entry.energy, parameters=entry.parameters, data=entry.data)
+    parameters = {**entry.parameters, "run_type": _run_type(entry.parameters)}
+    return ComputedStructureEntry(structure, entry.energy, parameters=parameters, data=entry.data)
+
+
+def _run_type(parameters: dict[str, Any]) -> str:
+    """GGA or GGA+U, as the corrections know them; another functional keeps its name.
+
+    emmet calls PBE by that name where VASP writes ``GGA = PE`` to its output, as 6.4.3 does although the Materials
+    Project's INCAR has no such tag; and it tells a U by a value that VASP mangles there.
+    """
+    functional = str(parameters.get("run_type")).removesuffix("+U")
+    return ("GGA" if functional == "PBE" else functional) + ("+U" if parameters.get("is_hubbard") else "")

@@ -42,6 +42,16 @@ def test_anions_and_metals_with_a_u_are_corrected():
     assert oxide["energy_per_atom"] == pytest.approx(-6.0 - (0.687 + 2.256) / 2)
 
 
+@pytest.mark.parametrize(
+    ("told", "u", "meant"),
+    [("PBE", None, "GGA"), ("PBE+U", {"Fe": 5.3}, "GGA+U"), ("PBE", {"Fe": 5.3}, "GGA+U"), ("PBEsol", None, "PBEsol")],
+)
+def test_functionals_are_called_as_the_corrections_call_them(told, u, meant):
+    found = document(salt("Fe", "O", 4.3), -6.0, u=u)
+    found["entry"].parameters["run_type"] = told
+    assert entry_of_task(found, salt("Fe", "O", 4.3)).parameters["run_type"] == meant
+
+
 def test_without_them_the_energy_is_the_one_computed():
     assert energy_of(salt(), -3.7, corrections="")["energy_per_atom"] == -3.7
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 from atomate2.vasp.jobs.base import BaseVaspMaker
-from monty.json import MontyDecoder
 from pymatgen.core import SETTINGS, Lattice, Structure
-from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from scipy.optimize import minimize_scalar
 
+from dft.corrections import MP2020
 from dft.execute import LocalExecutor, Task
 from dft.first_principles import FirstPrinciplesMaker, first_principles_level
 from dft.flows import run_flow
@@ -145,21 +144,19 @@ def test_steps_that_run_out_give_no_energy(stand_in, tmp_path, options, level_se
     assert not (tmp_path / "out.json").exists()
 
 
-def test_entry_takes_the_corrections_of_the_materials_project(stand_in, tmp_path):
+@pytest.mark.parametrize(("options", "run_type"), [([], "GGA"), (["--gga", "PE"], "PBE")])
+def test_energy_takes_the_corrections_of_the_materials_project(stand_in, tmp_path, options, run_type):
     """Where INCAR names no functional, vasprun.xml of VASP 5 says '--', and that of VASP 6.4.3 'PE'."""
-    for options, run_type in ([], "GGA"), (["--gga", "PE"], "PBE"):
-        folder = tmp_path / run_type
-        folder.mkdir()
-        maker = stand_in("vasp", *options)
-        maker.calculation = maker.calculation.static_maker  # the step that the energy is of
-        run(maker, folder)
-        entry = MontyDecoder().process_decoded(documents(folder)[-1]["entry"])
-        found = {key: entry.parameters[key] for key in ("run_type", "is_hubbard", "hubbards")}
-        assert found == {"run_type": run_type, "is_hubbard": False, "hubbards": {}}
-        assert [spec["titel"].split()[1] for spec in entry.parameters["potcar_spec"]] == ["Li_sv", "Cl"]
-        entry.parameters["run_type"] = "GGA"  # the one name that the corrections of 2020 know for it
-        (corrected,) = MaterialsProject2020Compatibility().process_entries([entry], clean=True, on_error="ignore")
-        assert corrected.correction == pytest.approx(-0.614)  # eV per Cl (MP2020Compatibility.yaml)
+    maker = stand_in("vasp", *options, corrections=MP2020)
+    maker.calculation = maker.calculation.static_maker  # the step that the energy is of
+    out = run(maker, tmp_path)
+    parameters = documents(tmp_path)[-1]["entry"]["parameters"]
+    found = {key: parameters[key] for key in ("run_type", "is_hubbard", "hubbards")}
+    assert found == {"run_type": run_type, "is_hubbard": False, "hubbards": {}}
+    assert [spec["titel"].split()[1] for spec in parameters["potcar_spec"]] == ["Li_sv", "Cl"]
+    assert (out["state"], out["reason"]) == ("done", "")
+    # eV per Cl: Wang et al., Sci. Rep. 11, 15496 (2021), doi 10.1038/s41598-021-94550-5
+    assert out["energy_per_atom"] == pytest.approx(pair_energy(salt()) - 0.614 / 2, abs=1e-6)
 
 
 def test_stand_in_refuses_potcars_in_another_order(tmp_path, monkeypatch, repository):
