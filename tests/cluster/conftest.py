@@ -1,8 +1,11 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cluster.drivers import Drivers, explore, facts
+from tests.cluster.harness import FOR_LENNARD_JONES, Site
 from tests.cluster.mongo import VARIABLE, MongoServer, mongo_python
 from tests.cluster.sge import SGE, missing_for_sge
 from tests.cluster.slurm import Slurm, missing_for_slurm
@@ -79,3 +82,60 @@ def sge_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SGE]:
 @pytest.fixture
 def sge(sge_node: SGE, monkeypatch: pytest.MonkeyPatch) -> Iterator[SGE]:
     yield from emptied(sge_node, monkeypatch)
+
+
+@pytest.fixture
+def site(mongo: MongoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A cluster with an empty LaunchPad, for which FireWorks and jobflow are configured in this process."""
+    site = Site(tmp_path, mongo)
+    site.configure()
+    monkeypatch.chdir(tmp_path)  # outputs are kept there
+    monkeypatch.setattr("fireworks.fw_config.LAUNCHPAD_LOC", str(site.config / "my_launchpad.yaml"))
+    monkeypatch.setattr("jobflow.SETTINGS.JOB_STORE", mongo.job_store())
+    monkeypatch.setattr("jobflow.SETTINGS.CONFIG_FILE", str(site.config / "jobflow.yaml"))
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="session")
+def lasting_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One cluster for all whole campaigns: what undisturbed ones end with is found once."""
+    if mongo_python() is None:
+        pytest.skip(f"no database: {VARIABLE} names no Python that has mongoeco[wire]; .ci/run makes one")
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "mongo").mkdir()
+    mongo = MongoServer(folder / "mongo")
+    mongo.start()
+    site = Site(folder, mongo)
+    site.configure()
+    site.phases("phases", FOR_LENNARD_JONES)
+    yield site
+    site.close()
+    mongo.stop(kill=True)
+
+
+@pytest.fixture(scope="session")
+def drivers(lasting_site: Site) -> Iterator[Drivers]:
+    drivers = Drivers(lasting_site)
+    yield drivers
+    drivers.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(lasting_site: Site, drivers: Drivers) -> dict[str, Any]:
+    """The verdicts of a campaign on this machine."""
+    folder = lasting_site.campaign("undisturbed", executor="local")
+    drivers.run(*explore(folder))
+    return facts(drivers, folder)
+
+
+@pytest.fixture
+def fresh(lasting_site: Site) -> Iterator[None]:
+    """An empty LaunchPad and JobStore: nothing is known from the last campaign."""
+    lasting_site.close()
+    launchpad, store = lasting_site.mongo.launchpad(), lasting_site.mongo.job_store()
+    launchpad.reset("", require_password=False, max_reset_wo_password=10**6)
+    store.connect()
+    store.remove_docs({})
+    yield
+    lasting_site.close()
