@@ -34,10 +34,15 @@ def data_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def level(data_folder, monkeypatch):
+def cheap_level(data_folder, monkeypatch):
     monkeypatch.setenv("CP2K_DATA_DIR", str(data_folder))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return first_principles_level("cp2k-static", **CHEAP)
+    return lambda name: first_principles_level(name, **CHEAP)
+
+
+@pytest.fixture
+def level(cheap_level):
+    return cheap_level("cp2k-static")
 
 
 def rocksalt(cation, a):
@@ -86,6 +91,17 @@ def entry(name, output, level):
     return ComputedEntry(
         composition, output["energy_per_atom"] * composition.num_atoms, data={LEVEL_KEY: level.identity}
     )
+
+
+@pytest.mark.physics
+@pytest.mark.long
+def test_cell_and_positions_relax(cheap_level, tmp_path):
+    out = compute(cheap_level("cp2k"), {"LiCl": rocksalt("Li", 5.0)}, tmp_path)["LiCl"]
+    assert (out["state"], out["reason"]) == ("done", "")
+    # CP2K 2023.1 relaxes to a = 5.19 Å and -614.214 eV
+    relaxed = Structure.from_dict(out["structure"])
+    assert (4 * relaxed.volume) ** (1 / 3) == pytest.approx(5.192, abs=0.01)
+    assert 2 * out["energy_per_atom"] == pytest.approx(-614.214, abs=0.003)
 
 
 @pytest.mark.physics
