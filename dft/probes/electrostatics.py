@@ -106,7 +106,7 @@ def swap_descents(
 BORN_EXPONENT = 9
 
 #: Its strength in eV Å: 0.47 would stand rocksalt at the sum of the ionic radii (Madelung's 1.7476 x 14.40 / (6 x 9));
-#: nine tenths of that come nearer to CHGNet's minima, 6 % in volume below them on average (docs/probes.md).
+#: nine tenths of that come nearer to CHGNet's minima, within 4 % in volume on average (docs/probes.md).
 BORN_STRENGTH = 0.42
 
 
