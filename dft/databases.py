@@ -31,7 +31,7 @@ class KnownPhases:
 
     Attributes:
         structures: Candidate structures by reduced formula.
-        set_aside: What the source holds and is not used: name and reason.
+        set_aside: What the source holds and cannot be used: name and reason.
         source: Where they come from, in words, with version.
     """
 
@@ -45,7 +45,7 @@ class KnownPhases:
 
 
 def from_folder(folder: str | Path, elements: Collection[str]) -> KnownPhases:
-    """Every structure of a folder whose elements are all in the field; the others are set aside by name.
+    """Every structure of a folder whose elements are all in the field; those of other fields are counted.
 
     Raises:
         FileNotFoundError: If the folder holds no structures.
@@ -54,7 +54,14 @@ def from_folder(folder: str | Path, elements: Collection[str]) -> KnownPhases:
     phases: dict[str, list[ProbeStructure]] = {}
     for name, structure in found.structures.items():
         phases.setdefault(structure.composition.reduced_formula, []).append(ProbeStructure(structure, f"given: {name}"))
-    return KnownPhases(phases, found.set_aside, f"{len(found.structures)} structures from {Path(folder).name}")
+    source = f"{_structures(len(found.structures))} from {Path(folder).name}"
+    if found.of_other_fields:
+        source += f"; {len(found.of_other_fields)} of other fields"
+    return KnownPhases(phases, found.set_aside, source)
+
+
+def _structures(n: int) -> str:
+    return f"{n} structure{'' if n == 1 else 's'}"
 
 
 def from_materials_project(

@@ -25,11 +25,17 @@ class StructureFolder:
 
     Attributes:
         structures: Ordered structures by file name, in the order of the names.
-        set_aside: Why the other files are not used, by file name.
+        set_aside: Why files are not used that cannot be, by file name.
+        of_other_fields: Files that hold an element beside those allowed, by name, and which.
     """
 
     structures: dict[str, Structure]
     set_aside: dict[str, str]
+    of_other_fields: dict[str, str]
+
+
+class OtherFieldError(ValueError):
+    """Nothing is wrong with the structure, but it holds an element that is not asked for."""
 
 
 def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: int = 60) -> StructureFolder:
@@ -52,12 +58,15 @@ def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: i
         raise FileNotFoundError(f"{str(folder)!r} is no folder with structures: put files {', '.join(PATTERNS)} in it")
     structures: dict[str, Structure] = {}
     set_aside: dict[str, str] = {}
+    others: dict[str, str] = {}
     for file in files:
         try:
             structures[file.name] = _read(file, elements, max_atoms)
+        except OtherFieldError as error:
+            others[file.name] = str(error)
         except ValueError as error:
             set_aside[file.name] = str(error)
-    return StructureFolder(structures, set_aside)
+    return StructureFolder(structures, set_aside, others)
 
 
 def smallest_cell(structure: Structure) -> Structure:
@@ -75,7 +84,7 @@ def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:
         raise ValueError("it has no sites")
     outside = sorted({str(e) for e in structure.composition.element_composition} - set(elements)) if elements else []
     if outside:
-        raise ValueError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
+        raise OtherFieldError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
     structure.remove_oxidation_states()
     if not structure.is_ordered:
         structure = _ordered(structure)

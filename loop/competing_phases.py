@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
+from textwrap import shorten
 
 from dft.analogues import BY_ANALOGY, TERNARY, Analogue, by_analogy
 from dft.competing import OFFLINE_SOURCE, parse_formula, with_further, without_ternary
@@ -18,6 +19,9 @@ from vae.profiles import count_atoms
 
 #: What is added of subfields of which nothing is known, where analogies were looked for.
 NO_ANALOGY = ", and none follows by analogy"
+
+#: Structures set aside that a source names, and letters of the reason for each; the log has them all.
+N_TOLD, REASON_WIDTH = 3, 80
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class CompetingPhases:
         """Where they come from and what may be missing, in words."""
         told = self.known.source
         if self.known.set_aside:
-            told += f"; set aside: {', '.join(self.known.set_aside)}"
+            told += f"; set aside: {_shortened(self.known.set_aside)}"
         if self.known.structures:
             return told
         guessed = {frozenset(parse_formula(formula).as_dict()) for formula in self.origins}
@@ -84,6 +88,13 @@ class CompetingPhases:
             told += f"; no ternary of {', '.join(bare)} is known to the list{NO_ANALOGY if self._n else ''}"
             told += ", so that none is on the hull"
         return told
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each structure of the source that cannot be used, with the reason."""
+        source = self.campaign.settings.competing.source
+        where = "the Materials Project's " if source == "materials_project" else f"{source}/"
+        return [f"competing.source: {where}{name} is set aside: {why}" for name, why in self.known.set_aside.items()]
 
     @property
     def _n(self) -> int:
@@ -102,6 +113,13 @@ class CompetingPhases:
             return []
         max_atoms = self.campaign.settings.competing.max_atoms
         return by_analogy(self.elements, _ternaries(), self._listed, self._n, max_atoms)
+
+
+def _shortened(set_aside: Mapping[str, str]) -> str:
+    """The first few of what is set aside, each with its reason: a caption has room for no more."""
+    told = [f"{name} ({shorten(why, REASON_WIDTH)})" for name, why in islice(set_aside.items(), N_TOLD)]
+    more = len(set_aside) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")
 
 
 @cache

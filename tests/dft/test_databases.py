@@ -16,13 +16,14 @@ def rocksalt(cation, anion, a):
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
-def test_folder_gives_phases_by_formula_and_names_what_it_sets_aside(tmp_path):
+def test_folder_gives_phases_by_formula_and_counts_those_of_other_fields(tmp_path):
     rocksalt("Li", "Cl", 5.13).to(str(tmp_path / "a.cif"))
     rocksalt("Li", "Cl", 5.20).to(str(tmp_path / "b.cif"))
     rocksalt("Na", "Cl", 5.64).to(str(tmp_path / "c.cif"))
     phases = from_folder(tmp_path, ["Li", "Cl", "S", "Sn"])
     assert [p.generator for p in phases.structures["LiCl"]] == ["given: a.cif", "given: b.cif"]
-    assert "holds Na" in phases.set_aside["c.cif"]
+    assert phases.set_aside == {}
+    assert phases.source == f"2 structures from {tmp_path.name}; 1 of other fields"
 
 
 # as the client gives them: entries of pymatgen's own class with the parameters of a GGA run

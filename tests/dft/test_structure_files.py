@@ -26,8 +26,8 @@ def test_good_files_are_read_and_bad_ones_named_with_the_reason(folder):
     found = read_folder(folder, elements=["Li", "Cl"])
     assert set(found.structures) == {"LiCl.cif", "half.cif"}
     assert len(found.structures["LiCl.cif"]) == 2  # the primitive cell
-    assert set(found.set_aside) == {"NaBr.cif", "third.cif", "broken.cif", "empty.cif"}
-    assert "holds Br, which is not among ['Cl', 'Li']" in found.set_aside["NaBr.cif"]
+    assert set(found.set_aside) == {"third.cif", "broken.cif", "empty.cif"}
+    assert found.of_other_fields == {"NaBr.cif": "it holds Br, which is not among ['Cl', 'Li']"}
     assert "cannot be read as a structure" in found.set_aside["broken.cif"]
     assert "partly occupied sites cannot be ordered" in found.set_aside["third.cif"]
 
