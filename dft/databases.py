@@ -16,7 +16,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from dft.corrections import MP2020, corrected
 from dft.hull import LEVEL_KEY
 from dft.probes.base import ProbeStructure
-from dft.structure_files import read_folder
+from dft.structure_files import StructureFolder, read_folder
 
 if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel
@@ -49,8 +49,11 @@ def from_folder(folder: str | Path, elements: Collection[str]) -> KnownPhases:
 
     Raises:
         FileNotFoundError: If the folder holds no structures.
+        ValueError: If none of them fits the field.
     """
     found = read_folder(folder, elements)
+    if not found.structures:
+        raise ValueError(_nothing_fits(found, folder, elements))
     phases: dict[str, list[ProbeStructure]] = {}
     for name, structure in found.structures.items():
         phases.setdefault(structure.composition.reduced_formula, []).append(ProbeStructure(structure, f"given: {name}"))
@@ -58,6 +61,16 @@ def from_folder(folder: str | Path, elements: Collection[str]) -> KnownPhases:
     if found.of_other_fields:
         source += f"; {len(found.of_other_fields)} of other fields"
     return KnownPhases(phases, found.set_aside, source)
+
+
+def _nothing_fits(found: StructureFolder, folder: str | Path, elements: Collection[str]) -> str:
+    """Why a folder holds no phase of a field, in one sentence with the way out."""
+    left_out = {**found.set_aside, **found.of_other_fields}
+    first = min(left_out)
+    return (
+        f"of {_structures(len(left_out))} in {folder} none fits {'-'.join(elements)} (the first is {first}: "
+        f"{left_out[first]}): put structures of the field's phases there, or choose 'offline' or 'materials_project'"
+    )
 
 
 def _structures(n: int) -> str:

@@ -41,7 +41,7 @@ class CompetingPhases:
         """Those whose structures are known; none of them for an offline search.
 
         Raises:
-            UserError: If the source cannot be read.
+            UserError: If the source cannot be read, or is a folder in which nothing fits the field.
         """
         settings = self.campaign.settings.competing
         try:
@@ -79,7 +79,7 @@ class CompetingPhases:
         told = self.known.source
         if self.known.set_aside:
             told += f"; set aside: {_shortened(self.known.set_aside)}"
-        if self.known.structures:
+        if not self._offline:
             return told
         guessed = {frozenset(parse_formula(formula).as_dict()) for formula in self.origins}
         if named := ["-".join(three) for three in combinations(self.elements, 3) if frozenset(three) in guessed]:
@@ -97,15 +97,20 @@ class CompetingPhases:
         return [f"competing.source: {where}{name} is set aside: {why}" for name, why in self.known.set_aside.items()]
 
     @property
+    def _offline(self) -> bool:
+        """Whether phases are searched for; a database and a folder name them themselves, however few they hold."""
+        return self.campaign.settings.competing.source == "offline"
+
+    @property
     def _n(self) -> int:
-        """Formulas by analogy per ternary subfield: a database and a folder name the phases themselves."""
-        return 0 if self.known.structures else self.campaign.settings.competing.by_analogy
+        """Formulas by analogy per ternary subfield."""
+        return self.campaign.settings.competing.by_analogy if self._offline else 0
 
     @cached_property
     def _listed(self) -> list[str]:
-        listed = [] if self.known.structures else known_formulas(self.elements)
+        listed = known_formulas(self.elements) if self._offline else []
         formulas = with_further(listed, self.campaign.settings.competing.formulas, self.elements)
-        return [formula for formula in formulas if formula not in self.known.structures]
+        return [formula for formula in formulas if parse_formula(formula).reduced_formula not in self.known.structures]
 
     @cached_property
     def _analogues(self) -> list[Analogue]:

@@ -14,7 +14,7 @@ def tell_of_phases(campaign: Campaign, phase_field: PhaseField, show: Callable[[
     """A line for each competing phase of the source that is set aside; nothing of a field that has begun.
 
     Raises:
-        UserError: If the source cannot be read.
+        UserError: If the source cannot be read, or is a folder in which nothing fits the field.
     """
     name = str(phase_field)
     if campaign.calculations.levels(name):
