@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,8 @@ def from_materials_project(
 
 def answer_of_materials_project(elements: Collection[str], cache: str | Path, window: float) -> Path:
     """The file that `from_materials_project` keeps the answer in."""
-    return Path(cache) / f"materials_project_{'-'.join(sorted(elements))}_{1000 * window:.0f}meV.json"
+    exactly = (1000 * Decimal(repr(float(window)))).normalize()  # 1000 * 0.0504 in floats has a tail of digits
+    return Path(cache) / f"materials_project_{'-'.join(sorted(elements))}_{exactly:f}meV.json"
 
 
 def read_materials_project(path: Path, max_atoms: int = 60) -> KnownPhases:

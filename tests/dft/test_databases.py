@@ -7,7 +7,13 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry, ConstantEnergyAdjustment
 
 from dft.corrections import MP2020
-from dft.databases import KnownPhases, from_folder, from_materials_project, matching_entries
+from dft.databases import (
+    KnownPhases,
+    answer_of_materials_project,
+    from_folder,
+    from_materials_project,
+    matching_entries,
+)
 from dft.first_principles import FirstPrinciplesLevel, engine_settings
 from dft.hull import LEVEL_KEY
 
@@ -97,6 +103,14 @@ def test_another_window_is_another_question(client, tmp_path):
     wide = from_materials_project(["Li", "Cl"], tmp_path, window=0.3)
     assert len(client.asked) == 2
     assert len(wide.structures["LiCl"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("window", "name"),
+    [(0.05, "50meV"), (0.0504, "50.4meV"), (0.0501, "50.1meV"), (0.05000001, "50.00001meV"), (1, "1000meV")],
+)
+def test_every_window_has_a_file_of_its_own(window, name, tmp_path):
+    assert answer_of_materials_project(["Li", "Cl"], tmp_path, window).name == f"materials_project_Cl-Li_{name}.json"
 
 
 @pytest.mark.usefixtures("client")
