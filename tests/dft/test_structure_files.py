@@ -64,6 +64,15 @@ def test_relatives_are_substituted_and_brought_to_a_sensible_volume(folder):
     assert nearest == pytest.approx(5.64 / 2, rel=0.05)  # NaCl, a = 5.64 Å
 
 
+@pytest.mark.parametrize("name", ["ArF.cif", "HeXe.cif"])
+def test_a_relative_without_charges_does_not_keep_the_others_back(folder, name):
+    rocksalt(name[:2], name[2:-4], 5.0).to(str(folder / name))
+    settings = ProbeSettings(generators=("substitution",), folder=str(folder))
+    built = build_probes(Composition("NaCl"), settings, 0)
+    assert built
+    assert not any(name in probe.generator for probe in built)
+
+
 def test_folder_is_asked_for_where_a_generator_needs_it():
     with pytest.raises(ValueError, match="need a folder of structures: set folder"):
         build_probes(Composition("LiCl"), ProbeSettings(generators=("given",)), 0)
