@@ -14,6 +14,9 @@ from dft.compositions import oxidation_states
 #: File names that hold a structure.
 PATTERNS = ("*.cif", "*.vasp", "POSCAR*", "CONTCAR*", "*.xsf", "*.json")
 
+#: Why a file is set aside that holds a cell without atoms, or nothing; and what pymatgen's parsers say of such files.
+NO_SITES = "it has no sites"
+_PARSERS_ON_NO_SITES = ("integer modulo by zero", "at least 1 site")
 
 #: Å: atoms this near to each other after a translation are one and the same in a smaller cell.
 SAME_PLACE = 0.05
@@ -81,7 +84,7 @@ def smallest_cell(structure: Structure) -> Structure:
 def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:
     structure = _parse(file)
     if not len(structure):
-        raise ValueError("it has no sites")
+        raise ValueError(NO_SITES)
     outside = sorted({str(e) for e in structure.composition.element_composition} - set(elements)) if elements else []
     if outside:
         raise OtherFieldError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
@@ -98,8 +101,12 @@ def _parse(file: Path) -> Structure:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen remarks on rounded coordinates and the like
         try:
+            if not file.read_bytes().strip():
+                raise ValueError(NO_SITES)
             return Structure.from_file(str(file))
         except Exception as error:  # parsers raise what they will; the file is named with the reason
+            if any(told in str(error) for told in (NO_SITES, *_PARSERS_ON_NO_SITES)):
+                raise ValueError(NO_SITES) from None
             raise ValueError(
                 f"it cannot be read as a structure ({type(error).__name__}: {_first_line(error)})"
             ) from None

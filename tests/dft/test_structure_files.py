@@ -29,6 +29,7 @@ def test_good_files_are_read_and_bad_ones_named_with_the_reason(folder):
     assert set(found.set_aside) == {"third.cif", "broken.cif", "empty.cif"}
     assert found.of_other_fields == {"NaBr.cif": "it holds Br, which is not among ['Cl', 'Li']"}
     assert "cannot be read as a structure" in found.set_aside["broken.cif"]
+    assert found.set_aside["empty.cif"] == "it has no sites"
     assert "partly occupied sites cannot be ordered" in found.set_aside["third.cif"]
 
 
@@ -36,6 +37,17 @@ def test_half_occupied_sites_are_ordered(folder):
     ordered = read_folder(folder).structures["half.cif"]
     assert ordered.is_ordered
     assert ordered.composition.reduced_formula == "LiCl"
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.cif", ""), ("b.cif", " \n"), ("POSCAR", ""), ("c.json", "")])
+def test_a_file_without_sites_is_told_in_plain_words(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert read_folder(tmp_path).set_aside == {name: "it has no sites"}
+
+
+def test_a_cell_without_atoms_is_told_in_plain_words(tmp_path):
+    Structure(Lattice.cubic(4), [], []).to(str(tmp_path / "a.cif"))
+    assert read_folder(tmp_path).set_aside == {"a.cif": "it has no sites"}
 
 
 def test_cell_too_large_is_set_aside(folder):
