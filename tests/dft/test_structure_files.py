@@ -1,5 +1,6 @@
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core.ewald import EwaldSummation
 
 from dft.probes import ProbeSettings, build_probes
 from dft.structure_files import read_folder, smallest_cell
@@ -15,8 +16,8 @@ def folder(tmp_path):
     rocksalt("Li", "Cl", 5.13).to(str(tmp_path / "LiCl.cif"))
     half = Structure(Lattice.cubic(4), [{"Li": 0.5}, {"Li": 0.5}, "Cl"], [[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0.5]])
     half.to(str(tmp_path / "half.cif"))
-    third = Structure(Lattice.cubic(4), [{"Li": 0.3}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    third.to(str(tmp_path / "third.cif"))
+    odd = Structure(Lattice.cubic(4), [{"Li": 0.137}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    odd.to(str(tmp_path / "odd.cif"))
     (tmp_path / "broken.cif").write_text("data_nothing\n")
     (tmp_path / "empty.cif").write_text("")
     return tmp_path
@@ -26,17 +27,73 @@ def test_good_files_are_read_and_bad_ones_named_with_the_reason(folder):
     found = read_folder(folder, elements=["Li", "Cl"])
     assert set(found.structures) == {"LiCl.cif", "half.cif"}
     assert len(found.structures["LiCl.cif"]) == 2  # the primitive cell
-    assert set(found.set_aside) == {"third.cif", "broken.cif", "empty.cif"}
+    assert set(found.set_aside) == {"odd.cif", "broken.cif", "empty.cif"}
     assert found.of_other_fields == {"NaBr.cif": "it holds Br, which is not among ['Cl', 'Li']"}
     assert "cannot be read as a structure" in found.set_aside["broken.cif"]
     assert found.set_aside["empty.cif"] == "it has no sites"
-    assert "partly occupied sites cannot be ordered" in found.set_aside["third.cif"]
+    assert found.set_aside["odd.cif"] == (
+        "its partly occupied sites cannot be ordered: occupancies of Li 0.137 are whole atoms in no cell up to 64 sites"
+    )
 
 
 def test_half_occupied_sites_are_ordered(folder):
     ordered = read_folder(folder).structures["half.cif"]
     assert ordered.is_ordered
     assert ordered.composition.reduced_formula == "LiCl"
+
+
+def write_partly(path, cations, a=5.6):
+    """Rocksalt with one mixed cation site, in its primitive cell of two sites."""
+    cell = Lattice.from_parameters(a / 2**0.5, a / 2**0.5, a / 2**0.5, 60, 60, 60)
+    Structure(cell, [cations, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]).to(str(path))
+
+
+@pytest.mark.parametrize(
+    ("cations", "formula", "n_atoms"),
+    [
+        ({"Na": 0.5, "K": 0.5}, "KNaCl2", 4),
+        ({"K": 1 / 3, "Na": 2 / 3}, "KNa2Cl3", 6),
+        ({"K": 0.33, "Na": 0.67}, "KNa2Cl3", 6),
+        ({"Mg": 0.5}, "MgCl2", 3),
+        ({"Na": 0.8, "Mg": 0.1}, "Na8MgCl10", 19),
+    ],
+)
+def test_partly_occupied_sites_are_ordered_in_the_smallest_cell_with_whole_atoms(tmp_path, cations, formula, n_atoms):
+    write_partly(tmp_path / "salt.cif", cations)
+    found = read_folder(tmp_path)
+    assert found.set_aside == {}
+    assert found.structures["salt.cif"].composition.reduced_formula == formula
+    assert len(found.structures["salt.cif"]) == n_atoms
+
+
+def test_vacancies_lie_where_the_ions_repel_least(tmp_path):
+    write_partly(tmp_path / "MgCl2.cif", {"Mg": 0.5})
+    ordered = read_folder(tmp_path).structures["MgCl2.cif"]
+    # of the two ways to take out every other cation, the layers of CdCl2 and those of the tetragonal cell
+    layered = Structure(
+        Lattice.rhombohedral(5.6 * 1.5**0.5, 33.557), ["Mg", "Cl", "Cl"], [[0] * 3, [0.25] * 3, [0.75] * 3]
+    )
+    energies = []
+    for each in (ordered, layered):
+        each.add_oxidation_state_by_element({"Mg": 2, "Cl": -1})
+        energies.append(EwaldSummation(each).total_energy)
+    assert ordered.volume == pytest.approx(layered.volume, rel=1e-3)
+    assert energies[0] <= energies[1] + 1e-3
+
+
+def test_what_a_refinement_leaves_uncertain_is_rounded_in_the_cell_as_it_stands(tmp_path):
+    sites = [[x / 4, y / 4, 0.1 * (x % 2)] for x in range(4) for y in range(4)]
+    anions = [[x / 4, y / 4, 0.5] for x in range(4) for y in range(3)][:11]
+    Structure(Lattice.cubic(8), [{"Li": 0.691}] * 16 + ["Cl"] * 11, [*sites, *anions]).to(str(tmp_path / "x.cif"))
+    assert read_folder(tmp_path).structures["x.cif"].composition.reduced_formula == "LiCl"
+
+
+def test_many_arrangements_take_no_longer_than_a_few(tmp_path):
+    cell = Lattice.cubic(12)
+    points = [[x / 4, y / 4, z / 4] for x in range(4) for y in range(4) for z in range(2)]
+    sites = [{"Na": 0.5, "K": 0.5}] * 32 + ["Cl"]
+    Structure(cell, sites, [*points, [0.1, 0.1, 0.8]]).to(str(tmp_path / "x.cif"))  # 601080390 of them
+    assert read_folder(tmp_path).structures["x.cif"].composition.reduced_formula == "K16Na16Cl"
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.cif", ""), ("b.cif", " \n"), ("POSCAR", ""), ("c.json", "")])
