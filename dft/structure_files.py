@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pymatgen.core import Structure
@@ -15,6 +16,9 @@ PATTERNS = ("*.cif", "*.vasp", "POSCAR*", "CONTCAR*", "*.xsf", "*.json")
 #: Why a file is set aside that holds a cell without atoms, or nothing; and what pymatgen's parsers say of such files.
 NO_SITES = "it has no sites"
 _PARSERS_ON_NO_SITES = ("integer modulo by zero", "at least 1 site")
+
+#: Files kept in a process, read and ordered.
+KEPT_FILES = 4096
 
 #: Å: atoms this near to each other after a translation are one and the same in a smaller cell.
 SAME_PLACE = 0.05
@@ -61,12 +65,11 @@ def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: i
     set_aside: dict[str, str] = {}
     others: dict[str, str] = {}
     for file in files:
-        try:
-            structures[file.name] = _read(file, elements, max_atoms)
-        except OtherFieldError as error:
-            others[file.name] = str(error)
-        except ValueError as error:
-            set_aside[file.name] = str(error)
+        found = _contents(file, _stamp(file), frozenset(elements), max_atoms)
+        if isinstance(found, Structure):
+            structures[file.name] = found.copy()
+        else:
+            (others if isinstance(found, OtherFieldError) else set_aside)[file.name] = str(found)
     return StructureFolder(structures, set_aside, others)
 
 
@@ -77,6 +80,24 @@ def smallest_cell(structure: Structure) -> Structure:
     """
     primitive = structure.get_primitive_structure(tolerance=SAME_PLACE)
     return primitive if len(primitive) < len(structure) else structure
+
+
+@lru_cache(maxsize=KEPT_FILES)
+def _contents(file: Path, stamp: tuple[int, int], elements: frozenset[str], max_atoms: int) -> Structure | ValueError:
+    """The structure of a file, or why there is none; kept, because generators ask again for each composition."""
+    try:
+        return _read(file, elements, max_atoms)
+    except ValueError as error:
+        return error
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """What tells a file from what it was: when it was changed, and its size."""
+    try:
+        found = file.stat()
+    except OSError:  # of a link to nowhere, which reading tells
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
 
 
 def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:

@@ -23,7 +23,7 @@ from loop.ladder import checked_ladder
 from loop.report.live import Event
 from loop.stopping import budget_spent
 from loop.tasks import load_engine
-from loop.user_structures import tell_of_phases
+from loop.user_structures import tell_of_folder, tell_of_phases
 from vae import PhaseField
 from vae.datasets import KnownFields
 from vae.descriptors import element_descriptors, set_aside
@@ -229,6 +229,7 @@ def run_campaign(
     """
     first = campaign.completed_cycles() + 1
     screening = checked_ladder(campaign, _elements(campaign.settings) if first <= cycles else ())[0]
+    tell_of_folder(campaign, show)
     with open_executor(campaign, show, cycles, detach) as executor:
         executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
         for number in range(first, cycles + 1):

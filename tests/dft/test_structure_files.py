@@ -111,6 +111,20 @@ def test_cell_too_large_is_set_aside(folder):
     assert "has 2 atoms, more than 1" in read_folder(folder, max_atoms=1).set_aside["LiCl.cif"]
 
 
+def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
+    read = []
+    parse = Structure.from_file
+    monkeypatch.setattr(Structure, "from_file", lambda name: read.append(name) or parse(name))
+    rocksalt("Na", "Cl", 5.64).to(str(tmp_path / "a.cif"))
+    read_folder(tmp_path).structures["a.cif"].perturb(0.1)
+    assert read_folder(tmp_path).structures["a.cif"].volume == pytest.approx(5.64**3 / 4)
+    assert read_folder(tmp_path).structures["a.cif"].get_distance(0, 1) == pytest.approx(5.64 / 2)
+    assert len(read) == 1
+    rocksalt("Li", "Cl", 5.13).to(str(tmp_path / "a.cif"))
+    assert read_folder(tmp_path).structures["a.cif"].composition.reduced_formula == "LiCl"
+    assert len(read) == 2
+
+
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_folder_without_structures_is_named(tmp_path, name):
     with pytest.raises(FileNotFoundError, match="is no folder with structures: put files"):
