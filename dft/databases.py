@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from dft.corrections import MP2020, corrected
 from dft.hull import LEVEL_KEY
 from dft.probes.base import ProbeStructure
-from dft.structure_files import read_folder
+from dft.structure_files import StructureFolder, read_folder
 
 if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel
@@ -31,7 +32,7 @@ class KnownPhases:
 
     Attributes:
         structures: Candidate structures by reduced formula.
-        set_aside: What the source holds and is not used: name and reason.
+        set_aside: What the source holds and cannot be used: name and reason.
         source: Where they come from, in words, with version.
     """
 
@@ -45,16 +46,36 @@ class KnownPhases:
 
 
 def from_folder(folder: str | Path, elements: Collection[str]) -> KnownPhases:
-    """Every structure of a folder whose elements are all in the field; the others are set aside by name.
+    """Every structure of a folder whose elements are all in the field; those of other fields are counted.
 
     Raises:
         FileNotFoundError: If the folder holds no structures.
+        ValueError: If none of them fits the field.
     """
     found = read_folder(folder, elements)
+    if not found.structures:
+        raise ValueError(_nothing_fits(found, folder, elements))
     phases: dict[str, list[ProbeStructure]] = {}
     for name, structure in found.structures.items():
         phases.setdefault(structure.composition.reduced_formula, []).append(ProbeStructure(structure, f"given: {name}"))
-    return KnownPhases(phases, found.set_aside, f"{len(found.structures)} structures from {Path(folder).name}")
+    source = f"{_structures(len(found.structures))} from {Path(folder).name}"
+    if found.of_other_fields:
+        source += f"; {len(found.of_other_fields)} of other fields"
+    return KnownPhases(phases, found.set_aside, source)
+
+
+def _nothing_fits(found: StructureFolder, folder: str | Path, elements: Collection[str]) -> str:
+    """Why a folder holds no phase of a field, in one sentence with the way out."""
+    left_out = {**found.set_aside, **found.of_other_fields}
+    first = min(left_out)
+    return (
+        f"of {_structures(len(left_out))} in {folder} none fits {'-'.join(elements)} (the first is {first}: "
+        f"{left_out[first]}): put structures of the field's phases there, or choose 'offline' or 'materials_project'"
+    )
+
+
+def _structures(n: int) -> str:
+    return f"{n} structure{'' if n == 1 else 's'}"
 
 
 def from_materials_project(
@@ -88,7 +109,8 @@ def from_materials_project(
 
 def answer_of_materials_project(elements: Collection[str], cache: str | Path, window: float) -> Path:
     """The file that `from_materials_project` keeps the answer in."""
-    return Path(cache) / f"materials_project_{'-'.join(sorted(elements))}_{1000 * window:.0f}meV.json"
+    exactly = (1000 * Decimal(repr(float(window)))).normalize()  # 1000 * 0.0504 in floats has a tail of digits
+    return Path(cache) / f"materials_project_{'-'.join(sorted(elements))}_{exactly:f}meV.json"
 
 
 def read_materials_project(path: Path, max_atoms: int = 60) -> KnownPhases:

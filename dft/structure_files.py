@@ -5,15 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pymatgen.core import Structure
 
-from dft.compositions import oxidation_states
-
 #: File names that hold a structure.
 PATTERNS = ("*.cif", "*.vasp", "POSCAR*", "CONTCAR*", "*.xsf", "*.json")
 
+#: Why a file is set aside that holds a cell without atoms, or nothing; and what pymatgen's parsers say of such files.
+NO_SITES = "it has no sites"
+_PARSERS_ON_NO_SITES = ("integer modulo by zero", "at least 1 site")
+
+#: Files kept in a process, read and ordered.
+KEPT_FILES = 4096
 
 #: Å: atoms this near to each other after a translation are one and the same in a smaller cell.
 SAME_PLACE = 0.05
@@ -25,18 +30,24 @@ class StructureFolder:
 
     Attributes:
         structures: Ordered structures by file name, in the order of the names.
-        set_aside: Why the other files are not used, by file name.
+        set_aside: Why files are not used that cannot be, by file name.
+        of_other_fields: Files that hold an element beside those allowed, by name, and which.
     """
 
     structures: dict[str, Structure]
     set_aside: dict[str, str]
+    of_other_fields: dict[str, str]
+
+
+class OtherFieldError(ValueError):
+    """Nothing is wrong with the structure, but it holds an element that is not asked for."""
 
 
 def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: int = 60) -> StructureFolder:
     """Read every structure of a folder; a bad file is set aside and the others go on.
 
     Partly occupied sites are ordered by electrostatic energy where their occupancies come out whole in the cell as it
-    stands; otherwise the file is set aside.
+    stands or in a supercell that is not too large (`dft.ordering`); otherwise the file is set aside.
 
     Args:
         folder: Searched without its subfolders.
@@ -48,12 +59,14 @@ def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: i
     """
     structures: dict[str, Structure] = {}
     set_aside: dict[str, str] = {}
+    others: dict[str, str] = {}
     for file in structure_files(folder):
-        try:
-            structures[file.name] = _read(file, elements, max_atoms)
-        except ValueError as error:
-            set_aside[file.name] = str(error)
-    return StructureFolder(structures, set_aside)
+        found = _contents(file, _stamp(file), frozenset(elements), max_atoms)
+        if isinstance(found, Structure):
+            structures[file.name] = found.copy()
+        else:
+            (others if isinstance(found, OtherFieldError) else set_aside)[file.name] = str(found)
+    return StructureFolder(structures, set_aside, others)
 
 
 def structure_files(folder: str | Path) -> list[Path]:
@@ -78,13 +91,31 @@ def smallest_cell(structure: Structure) -> Structure:
     return primitive if len(primitive) < len(structure) else structure
 
 
+@lru_cache(maxsize=KEPT_FILES)
+def _contents(file: Path, stamp: tuple[int, int], elements: frozenset[str], max_atoms: int) -> Structure | ValueError:
+    """The structure of a file, or why there is none; kept, because generators ask again for each composition."""
+    try:
+        return _read(file, elements, max_atoms)
+    except ValueError as error:
+        return error
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """What tells a file from what it was: when it was changed, and its size."""
+    try:
+        found = file.stat()
+    except OSError:  # of a link to nowhere, which reading tells
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
+
+
 def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:
     structure = _parse(file)
     if not len(structure):
-        raise ValueError("it has no sites")
+        raise ValueError(NO_SITES)
     outside = sorted({str(e) for e in structure.composition.element_composition} - set(elements)) if elements else []
     if outside:
-        raise ValueError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
+        raise OtherFieldError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
     structure.remove_oxidation_states()
     if not structure.is_ordered:
         structure = _ordered(structure)
@@ -98,26 +129,24 @@ def _parse(file: Path) -> Structure:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen remarks on rounded coordinates and the like
         try:
+            if not file.read_bytes().strip():
+                raise ValueError(NO_SITES)
             return Structure.from_file(str(file))
         except Exception as error:  # parsers raise what they will; the file is named with the reason
+            if any(told in str(error) for told in (NO_SITES, *_PARSERS_ON_NO_SITES)):
+                raise ValueError(NO_SITES) from None
             raise ValueError(
                 f"it cannot be read as a structure ({type(error).__name__}: {_first_line(error)})"
             ) from None
 
 
 def _ordered(structure: Structure) -> Structure:
-    from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation  # 0.2 s
+    from dft.ordering import ordered  # takes 0.2 s to import
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            charged = structure.copy()
-            charged.add_oxidation_state_by_element(oxidation_states(structure.composition.element_composition))
-            ordered = OrderDisorderedStructureTransformation().apply_transformation(charged)
-        except ValueError as error:
-            raise ValueError(f"its partly occupied sites cannot be ordered ({_first_line(error)})") from None
-    assert isinstance(ordered, Structure)  # a list only where a ranked list is asked for
-    return ordered
+    try:
+        return ordered(structure)
+    except ValueError as error:
+        raise ValueError(f"its partly occupied sites cannot be ordered: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
+from textwrap import shorten
 
 from dft.analogues import BY_ANALOGY, TERNARY, Analogue, by_analogy
 from dft.competing import OFFLINE_SOURCE, parse_formula, with_further, without_ternary
@@ -18,6 +19,9 @@ from vae.profiles import count_atoms
 
 #: What is added of subfields of which nothing is known, where analogies were looked for.
 NO_ANALOGY = ", and none follows by analogy"
+
+#: Structures set aside that a source names, and letters of the reason for each; the log has them all.
+N_TOLD, REASON_WIDTH = 3, 80
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class CompetingPhases:
         """Those whose structures are known; none of them for an offline search.
 
         Raises:
-            UserError: If the source cannot be read.
+            UserError: If the source cannot be read, or is a folder in which nothing fits the field.
         """
         settings = self.campaign.settings.competing
         try:
@@ -74,8 +78,8 @@ class CompetingPhases:
         """Where they come from and what may be missing, in words."""
         told = self.known.source
         if self.known.set_aside:
-            told += f"; set aside: {', '.join(self.known.set_aside)}"
-        if self.known.structures:
+            told += f"; set aside: {_shortened(self.known.set_aside)}"
+        if not self._offline:
             return told
         guessed = {frozenset(parse_formula(formula).as_dict()) for formula in self.origins}
         if named := ["-".join(three) for three in combinations(self.elements, 3) if frozenset(three) in guessed]:
@@ -86,15 +90,27 @@ class CompetingPhases:
         return told
 
     @property
+    def problems(self) -> list[str]:
+        """A line for each structure of the source that cannot be used, with the reason."""
+        source = self.campaign.settings.competing.source
+        where = "the Materials Project's " if source == "materials_project" else f"{source}/"
+        return [f"competing.source: {where}{name} is set aside: {why}" for name, why in self.known.set_aside.items()]
+
+    @property
+    def _offline(self) -> bool:
+        """Whether phases are searched for; a database and a folder name them themselves, however few they hold."""
+        return self.campaign.settings.competing.source == "offline"
+
+    @property
     def _n(self) -> int:
-        """Formulas by analogy per ternary subfield: a database and a folder name the phases themselves."""
-        return 0 if self.known.structures else self.campaign.settings.competing.by_analogy
+        """Formulas by analogy per ternary subfield."""
+        return self.campaign.settings.competing.by_analogy if self._offline else 0
 
     @cached_property
     def _listed(self) -> list[str]:
-        listed = [] if self.known.structures else known_formulas(self.elements)
+        listed = known_formulas(self.elements) if self._offline else []
         formulas = with_further(listed, self.campaign.settings.competing.formulas, self.elements)
-        return [formula for formula in formulas if formula not in self.known.structures]
+        return [formula for formula in formulas if parse_formula(formula).reduced_formula not in self.known.structures]
 
     @cached_property
     def _analogues(self) -> list[Analogue]:
@@ -102,6 +118,13 @@ class CompetingPhases:
             return []
         max_atoms = self.campaign.settings.competing.max_atoms
         return by_analogy(self.elements, _ternaries(), self._listed, self._n, max_atoms)
+
+
+def _shortened(set_aside: Mapping[str, str]) -> str:
+    """The first few of what is set aside, each with its reason: a caption has room for no more."""
+    told = [f"{name} ({shorten(why, REASON_WIDTH)})" for name, why in islice(set_aside.items(), N_TOLD)]
+    more = len(set_aside) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")
 
 
 @cache

@@ -23,6 +23,7 @@ from loop.ladder import checked_ladder
 from loop.report.live import Event
 from loop.stopping import budget_spent
 from loop.tasks import load_engine
+from loop.user_structures import tell_of_folder, tell_of_phases
 from vae import PhaseField
 from vae.datasets import KnownFields
 from vae.descriptors import element_descriptors, set_aside
@@ -59,6 +60,7 @@ class Cycle:
         self.rank()
         proposed = [self._exploration(phase_field) for phase_field in self.propose()]
         for exploration, following in zip(proposed, [*proposed[1:], self._likely_next()], strict=True):
+            tell_of_phases(self.campaign, exploration.phase_field, self.show)
             self._foresee(exploration, following)
             exploration.run()
         self.campaign.complete_cycle(self.number)
@@ -227,6 +229,7 @@ def run_campaign(
     """
     first = campaign.completed_cycles() + 1
     screening = checked_ladder(campaign, elements_of_candidates(campaign.settings) if first <= cycles else ())[0]
+    tell_of_folder(campaign, show)
     with open_executor(campaign, show, cycles, detach) as executor:
         executor.warm_up(load_engine, screening.maker)  # while the ranker is trained
         for number in range(first, cycles + 1):

@@ -15,6 +15,7 @@ from loop.exploration import Exploration, Show
 from loop.feedback import about_those_beside
 from loop.ladder import checked_ladder
 from loop.report.live import Event
+from loop.user_structures import tell_of_folder, tell_of_phases
 from vae import PhaseField
 from vae.csv_files import read_text_table
 
@@ -43,6 +44,8 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
         show(Event("message", text=f"{phase_field} has been explored in {campaign.folder}; nothing to do"))
         return
     checked_ladder(campaign, phase_field.elements)
+    tell_of_folder(campaign, show)
+    tell_of_phases(campaign, phase_field, show)
     asked_for = compositions or json.loads(recorded or "[]")
     campaign.database.set_meta(compositions=json.dumps(asked_for))
     campaign.begin_cycle(1)

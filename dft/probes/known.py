@@ -55,7 +55,10 @@ def _substitutions(
         theirs = parent.composition.reduced_composition
         if theirs == reduced or theirs.anonymized_formula != reduced.anonymized_formula:
             continue
-        old_charges = oxidation_states(theirs)
+        try:
+            old_charges = oxidation_states(theirs)
+        except ValueError:
+            continue  # no charges, no ions that could replace each other
         old = sorted(theirs.get_el_amt_dict())
         for new in permutations(sorted(reduced.get_el_amt_dict())):
             if any(theirs[a] != reduced[b] for a, b in zip(old, new, strict=True)):

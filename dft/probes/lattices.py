@@ -43,8 +43,7 @@ class SiteLattice:
 
     def supercell(self, hnf: np.ndarray) -> SiteLattice:
         """The lattice repeated by an integer matrix, its cell vectors reduced."""
-        matrix = _reduced(hnf @ self.cell) @ np.linalg.inv(self.cell)
-        matrix = np.rint(matrix).astype(int)
+        matrix = _reduced_matrix(hnf, self.cell)
         shifts = _lattice_points(matrix)
         parts = (self.anions, self.tetrahedral, self.octahedral, self.layered)
         repeated = [_repeat(frac, shifts, matrix) for frac in parts]
@@ -100,6 +99,20 @@ def supercells(lattice: SiteLattice, size: int, n: int, rng: np.random.Generator
     ordered = _by_compactness(tuple(lattice.cell.ravel().tolist()), size)
     drawn = sorted(rng.permutation(len(ordered) - 1)[: n - 1] + 1)
     return [lattice.supercell(ordered[i]) for i in (0, *drawn)]
+
+
+def supercell_matrices(cell: np.ndarray, size: int) -> list[np.ndarray]:
+    """The differently shaped supercells of `size` cells, the most compact first, each as the integers that make it.
+
+    Args:
+        cell: Lattice vectors as rows, shape (3, 3).
+        size: Cells in a supercell.
+    """
+    return [_reduced_matrix(hnf, cell) for hnf in _by_compactness(tuple(cell.ravel().tolist()), size)]
+
+
+def _reduced_matrix(hnf: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    return np.rint(_reduced(hnf @ cell) @ np.linalg.inv(cell)).astype(int)
 
 
 @cache

@@ -7,7 +7,13 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry, ConstantEnergyAdjustment
 
 from dft.corrections import MP2020
-from dft.databases import KnownPhases, from_folder, from_materials_project, matching_entries
+from dft.databases import (
+    KnownPhases,
+    answer_of_materials_project,
+    from_folder,
+    from_materials_project,
+    matching_entries,
+)
 from dft.first_principles import FirstPrinciplesLevel, engine_settings
 from dft.hull import LEVEL_KEY
 
@@ -16,13 +22,14 @@ def rocksalt(cation, anion, a):
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
-def test_folder_gives_phases_by_formula_and_names_what_it_sets_aside(tmp_path):
+def test_folder_gives_phases_by_formula_and_counts_those_of_other_fields(tmp_path):
     rocksalt("Li", "Cl", 5.13).to(str(tmp_path / "a.cif"))
     rocksalt("Li", "Cl", 5.20).to(str(tmp_path / "b.cif"))
     rocksalt("Na", "Cl", 5.64).to(str(tmp_path / "c.cif"))
     phases = from_folder(tmp_path, ["Li", "Cl", "S", "Sn"])
     assert [p.generator for p in phases.structures["LiCl"]] == ["given: a.cif", "given: b.cif"]
-    assert "holds Na" in phases.set_aside["c.cif"]
+    assert phases.set_aside == {}
+    assert phases.source == f"2 structures from {tmp_path.name}; 1 of other fields"
 
 
 # as the client gives them: entries of pymatgen's own class with the parameters of a GGA run
@@ -96,6 +103,14 @@ def test_another_window_is_another_question(client, tmp_path):
     wide = from_materials_project(["Li", "Cl"], tmp_path, window=0.3)
     assert len(client.asked) == 2
     assert len(wide.structures["LiCl"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("window", "name"),
+    [(0.05, "50meV"), (0.0504, "50.4meV"), (0.0501, "50.1meV"), (0.05000001, "50.00001meV"), (1, "1000meV")],
+)
+def test_every_window_has_a_file_of_its_own(window, name, tmp_path):
+    assert answer_of_materials_project(["Li", "Cl"], tmp_path, window).name == f"materials_project_Cl-Li_{name}.json"
 
 
 @pytest.mark.usefixtures("client")

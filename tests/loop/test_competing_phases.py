@@ -1,12 +1,15 @@
 """Which competing phases a campaign looks for, and how it tells of those whose formulas came by analogy."""
 
 import pytest
+from pymatgen.core import Lattice, Structure
 
+from dft.databases import KnownPhases
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.climb import Climb
 from loop.competing_phases import CompetingPhases
 from loop.config import Settings
+from loop.errors import UserError
 from loop.ladder import hull_at
 from tests.loop import plain_ladder as plain
 from vae import PhaseField
@@ -50,6 +53,55 @@ def test_the_best_known_thiophosphate_is_found_although_others_are_listed(phases
 
 def test_larger_formulas_are_not_guessed(phases):
     assert phases(FIELD, max_atoms=8).origins == {"Li2SiS3": "formula by analogy with Tl2SiS3"}
+
+
+def put(folder, *formulas):
+    """Cells of CsCl type, such as LiCl.cif, in a folder."""
+    folder.mkdir(exist_ok=True)
+    for one, other in formulas:
+        salt = Structure(Lattice.cubic(3.5), [one, other], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        salt.to(str(folder / f"{one}{other}.cif"))
+    return folder
+
+
+def test_a_folder_is_not_searched_beyond_its_gaps_and_the_formulas_asked_for(phases, tmp_path):
+    folder = put(tmp_path / "mine", ("Li", "Cl"), ("Na", "Br"))
+    found = phases(FIELD, source=str(folder), formulas=["SiLi4S4", "Li2Cl2", "Na2S"])
+    assert found.searched == [*FIELD, "SiLi4S4"]
+    assert found.origins == {}
+    assert found.source == "1 structure from mine; 1 of other fields"
+
+
+def test_a_folder_in_which_nothing_fits_the_field_is_no_offline_search(phases, tmp_path):
+    folder = put(tmp_path / "mine", ("Na", "Br"), ("K", "I"))
+    told = (
+        rf"competing\.source: of 2 structures in {folder} none fits Li-Si-S-Cl \(the first is KI\.cif: it holds I, .*: "
+        "put structures of the field's phases there, or choose 'offline' or 'materials_project'"
+    )
+    with pytest.raises(UserError, match=told):
+        _ = phases(FIELD, source=str(folder)).searched
+
+
+def test_an_answer_without_phases_is_no_offline_search(phases, monkeypatch):
+    nothing = KnownPhases({}, {}, "Materials Project")
+    monkeypatch.setattr("loop.competing_phases.from_materials_project", lambda *a: nothing)
+    found = phases(FIELD, source="materials_project")
+    assert found.searched == list(FIELD)
+    assert found.source == "Materials Project"
+
+
+def test_a_source_names_three_files_that_cannot_be_used_and_the_lines_all_of_them(phases, tmp_path):
+    folder = put(tmp_path / "mine", ("Li", "Cl"), *(("Na", halogen) for halogen in ("F", "Br", "I")))
+    for name in "abcde":
+        (folder / f"{name}.cif").write_text("data_nothing\n")
+    found = phases(FIELD, source=str(folder))
+    why = "it cannot be read as a structure (ValueError: Invalid CIF file with no structures!)"
+    shown = "it cannot be read as a structure (ValueError: Invalid CIF file with no [...]"
+    assert found.source == (
+        f"1 structure from mine; 3 of other fields; set aside: a.cif ({shown}), b.cif ({shown}), c.cif ({shown}) "
+        "and 2 more"
+    )
+    assert found.problems == [f"competing.source: {folder}/{name}.cif is set aside: {why}" for name in "abcde"]
 
 
 GUESSED = Calculation("guessed", "competing", "Li2Br2Cl2", [{}], origin="formula by analogy with Na2Br2Cl2")

@@ -1,0 +1,59 @@
+"""What of the user's own structures cannot be used: told when a campaign or a field begins, and not again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dft.structure_files import read_folder
+from loop.campaign import Campaign
+from loop.competing_phases import CompetingPhases
+from loop.errors import UserError
+from loop.report.live import Event
+from vae import PhaseField
+
+#: Generators that take structures from `probes.folder`.
+FROM_FOLDER = ("substitution", "given")
+
+
+def tell_of_folder(campaign: Campaign, show: Callable[[Event], None]) -> None:
+    """A line for each file of `probes.folder` that no generator can use; nothing in a campaign that has begun.
+
+    Raises:
+        UserError: If a generator needs the folder and there is none, or it holds no structures.
+    """
+    probes = campaign.settings.probes
+    asked = [name for name in probes.generators if name in FROM_FOLDER]
+    if not asked or campaign.database.query("SELECT 1 FROM calculations LIMIT 1"):
+        return
+    if not probes.folder:
+        raise UserError(f"probes.folder: the generator {asked[0]} takes structures from it; name a folder of them")
+    try:
+        found = read_folder(probes.folder)
+    except OSError as error:
+        raise UserError(f"probes.folder: {error}") from None
+    for name, why in found.set_aside.items():
+        show(Event("message", text=f"probes.folder: {probes.folder}/{name} is set aside: {why}"))
+
+
+def tell_of_phases(campaign: Campaign, phase_field: PhaseField, show: Callable[[Event], None]) -> None:
+    """A line for each competing phase of the source that is set aside; nothing of a field that has begun.
+
+    Raises:
+        UserError: If the source cannot be read, or is a folder in which nothing fits the field.
+    """
+    name = str(phase_field)
+    if campaign.calculations.levels(name):
+        return
+    lines = CompetingPhases(campaign, phase_field.elements).problems
+    if _told_of_folder(campaign):
+        return
+    for line in lines:
+        show(Event("message", phase_field=name, text=line))
+
+
+def _told_of_folder(campaign: Campaign) -> bool:
+    """Whether the phases come from the folder that `tell_of_folder` tells of."""
+    settings = campaign.settings
+    return settings.competing.source == settings.probes.folder and bool(
+        set(FROM_FOLDER) & {*settings.probes.generators}
+    )
