@@ -34,11 +34,13 @@ class KnownPhases:
         structures: Candidate structures by reduced formula.
         set_aside: What the source holds and cannot be used: name and reason.
         source: Where they come from, in words, with version.
+        nothing: Why the source holds no phase of the system, with the way out; empty if it holds some.
     """
 
     structures: dict[str, list[ProbeStructure]]
     set_aside: dict[str, str]
     source: str
+    nothing: str = ""
 
     def lacking(self, elements: Collection[str]) -> list[str]:
         """The elements without a structure; the reduced formula of chlorine and some others is Cl2."""
@@ -50,18 +52,16 @@ def from_folder(folder: str | Path, elements: Collection[str]) -> KnownPhases:
 
     Raises:
         FileNotFoundError: If the folder holds no structures.
-        ValueError: If none of them fits the field.
     """
     found = read_folder(folder, elements)
-    if not found.structures:
-        raise ValueError(_nothing_fits(found, folder, elements))
     phases: dict[str, list[ProbeStructure]] = {}
     for name, structure in found.structures.items():
         phases.setdefault(structure.composition.reduced_formula, []).append(ProbeStructure(structure, f"given: {name}"))
     source = f"{_structures(len(found.structures))} from {Path(folder).name}"
     if found.of_other_fields:
         source += f"; {len(found.of_other_fields)} of other fields"
-    return KnownPhases(phases, found.set_aside, source)
+    nothing = "" if found.structures else _nothing_fits(found, folder, elements)
+    return KnownPhases(phases, found.set_aside, source, nothing)
 
 
 def _nothing_fits(found: StructureFolder, folder: str | Path, elements: Collection[str]) -> str:

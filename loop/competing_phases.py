@@ -41,7 +41,7 @@ class CompetingPhases:
         """Those whose structures are known; none of them for an offline search.
 
         Raises:
-            UserError: If the source cannot be read, or is a folder in which nothing fits the field.
+            UserError: If the source cannot be read.
         """
         settings = self.campaign.settings.competing
         try:

@@ -69,6 +69,10 @@ class Exploration:
         """
         if any(verdict["phase_field"] == self.name for verdict in self.campaign.verdicts()):
             return
+        if not self._records("competing") and (nothing := self.phases.known.nothing):
+            self._give_up(f"competing.source: {nothing}")
+            self.judge()
+            return
         self.compute()
         while True:
             if batch := self.next_batch(compositions):
@@ -116,11 +120,8 @@ class Exploration:
         section = section_of(settings.ladder.section if len(self.rungs) > 1 else (), self.phase_field.elements)
         return [c for c in every if in_section(c, section)] if section else every
 
-    def _screening_hull(self) -> FieldHull:
-        return hull_at(self.campaign, self.name, self.screening)
-
     def _hull(self) -> FieldHull:
-        hull = self._screening_hull()
+        hull = hull_at(self.campaign, self.name, self.screening)
         if (best := hull.best) is not None:
             lowest = float(best["e_above_competing"])
             self.show(Event("best", self.cycle, self.name, "", str(best["formula"]), e_above_hull=lowest))

@@ -9,6 +9,7 @@ from pathlib import Path
 from dft.competing import parse_formula
 from dft.compositions import require_neutral
 from loop.campaign import Campaign
+from loop.competing_phases import CompetingPhases
 from loop.errors import UserError
 from loop.executors import open_executor
 from loop.exploration import Exploration, Show
@@ -46,6 +47,8 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
     checked_ladder(campaign, phase_field.elements)
     tell_of_folder(campaign, show)
     tell_of_phases(campaign, phase_field, show)
+    if nothing := CompetingPhases(campaign, phase_field.elements).known.nothing:
+        raise UserError(f"competing.source: {nothing}")
     asked_for = compositions or json.loads(recorded or "[]")
     campaign.database.set_meta(compositions=json.dumps(asked_for))
     campaign.begin_cycle(1)

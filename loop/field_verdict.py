@@ -53,7 +53,8 @@ class FieldVerdict:
         missing = list(dict.fromkeys(formula for each in hulls for formula in each.missing_competing))
         guessed = list(dict.fromkeys(formula for each in hulls for formula in each.missing_by_analogy))
         verdict = judge(lowest, composition, hull.n_probes, band, limits, missing, self.searched_once)
-        problems = [text for text in (hull.reason, *hull.probes["reason"]) if text]
+        of_hull = [hull.reason] if len(hull.competing) else []  # where nothing was planned, the probes say why
+        problems = [text for text in (*of_hull, *hull.probes["reason"], hull.reason) if text]
         reason = f"{verdict.reason}: {problems[0]}" if best is None and problems else verdict.reason
         reason += about_the_level(self.campaign, self.phase_field, self.rungs, reached, self.held_back)
         reason += about_second_searches(log.searched_again(self.phase_field, self.rungs[0].identity))

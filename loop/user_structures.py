@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dft.probes import FROM_FOLDER
 from dft.structure_files import read_folder
 from loop.campaign import Campaign
 from loop.competing_phases import CompetingPhases
@@ -11,22 +12,17 @@ from loop.errors import UserError
 from loop.report.live import Event
 from vae import PhaseField
 
-#: Generators that take structures from `probes.folder`.
-FROM_FOLDER = ("substitution", "given")
-
 
 def tell_of_folder(campaign: Campaign, show: Callable[[Event], None]) -> None:
     """A line for each file of `probes.folder` that no generator can use; nothing in a campaign that has begun.
 
     Raises:
-        UserError: If a generator needs the folder and there is none, or it holds no structures.
+        UserError: If the folder holds no structures.
     """
     probes = campaign.settings.probes
-    asked = [name for name in probes.generators if name in FROM_FOLDER]
-    if not asked or campaign.database.query("SELECT 1 FROM calculations LIMIT 1"):
+    asked = set(FROM_FOLDER) & {*probes.generators}
+    if not asked or not probes.folder or campaign.database.query("SELECT 1 FROM calculations LIMIT 1"):
         return
-    if not probes.folder:
-        raise UserError(f"probes.folder: the generator {asked[0]} takes structures from it; name a folder of them")
     try:
         found = read_folder(probes.folder)
     except OSError as error:
@@ -39,7 +35,7 @@ def tell_of_phases(campaign: Campaign, phase_field: PhaseField, show: Callable[[
     """A line for each competing phase of the source that is set aside; nothing of a field that has begun.
 
     Raises:
-        UserError: If the source cannot be read, or is a folder in which nothing fits the field.
+        UserError: If the source cannot be read.
     """
     name = str(phase_field)
     if campaign.calculations.levels(name):

@@ -7,6 +7,8 @@ from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.config import Settings
 from loop.errors import UserError
+from loop.exploration import Exploration
+from loop.explore import explore_field
 from loop.user_structures import tell_of_folder, tell_of_phases
 from vae import PhaseField
 
@@ -73,14 +75,24 @@ def test_a_folder_for_both_is_told_of_once(campaign_of, folder):
     assert len(told) == 2
 
 
-@pytest.mark.parametrize(
-    ("where", "told"),
-    [
-        (None, r"probes\.folder: the generator given takes structures from it; name a folder of them"),
-        ("nowhere", r"probes\.folder: 'nowhere' is no folder with structures: put files "),
-    ],
-)
-def test_generators_without_their_folder_are_refused_at_once(campaign_of, where, told):
-    campaign = campaign_of(probes={"folder": where, "generators": ["ordered", "given"]})
-    with pytest.raises(UserError, match=told):
-        tell_of_folder(campaign, print)
+@pytest.fixture
+def of_another_field(campaign_of, folder):
+    return campaign_of(level_of_theory="lennard-jones", competing={"source": str(folder)})
+
+
+def test_a_field_of_which_the_folder_holds_nothing_is_undecided_and_the_campaign_goes_on(of_another_field):
+    other = PhaseField.parse("Mg-Al-O-F")
+    of_another_field.begin_cycle(1)
+    told = []
+    Exploration(of_another_field, 1, other, None, told.append).run()  # nothing runs: no executor is needed
+    (verdict,) = of_another_field.verdicts()
+    assert verdict["verdict"] == "undecided"
+    assert "of 3 structures in" in verdict["reason"]
+    assert "none fits Mg-Al-O-F" in verdict["reason"]
+    assert of_another_field.calculations.states() == {"failed": 1}
+
+
+def test_an_exploration_of_it_is_refused(of_another_field):
+    with pytest.raises(UserError, match=r"competing\.source: of 3 structures in .* none fits Mg-Al-O-F"):
+        explore_field(of_another_field, PhaseField.parse("Mg-Al-O-F"), [], lambda event: None)
+    assert of_another_field.completed_cycles() == 0
