@@ -1,12 +1,16 @@
 """The user's own structures: what of them cannot be used is told, once."""
 
+from types import SimpleNamespace
+
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.config import Settings
+from loop.cycle import Cycle, run_campaign
 from loop.errors import UserError
+from loop.exploration import Exploration
 from loop.user_structures import tell_of_folder, tell_of_phases
 from vae import PhaseField
 
@@ -84,3 +88,21 @@ def test_generators_without_their_folder_are_refused_at_once(campaign_of, where,
     campaign = campaign_of(probes={"folder": where, "generators": ["ordered", "given"]})
     with pytest.raises(UserError, match=told):
         tell_of_folder(campaign, print)
+
+
+def test_a_run_refuses_them_before_it_ranks(campaign_of):
+    campaign = campaign_of(level_of_theory="lennard-jones", probes={"generators": ["given"]})
+    with pytest.raises(UserError, match=r"probes\.folder: "):
+        run_campaign(campaign, 1, print, print)
+    assert campaign.running_cycle() is None
+
+
+def test_a_cycle_tells_of_the_phases_before_it_explores(campaign_of, folder, monkeypatch):
+    campaign, told = campaign_of(competing={"source": str(folder)}), []
+    monkeypatch.setattr(Cycle, "rank", lambda self: None)
+    monkeypatch.setattr(Cycle, "propose", lambda self: [FIELD])
+    monkeypatch.setattr(Exploration, "run", lambda self: told.append("explored"))
+    executor = SimpleNamespace(foresee=lambda *tasks: None)
+    Cycle(campaign, 1, executor, lambda event: told.append(event.text or event.kind), last=True).run()
+    assert ["b.cif" in text for text in told] == [False, False, True, False]
+    assert told[-1] == "explored"
