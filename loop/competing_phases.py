@@ -79,8 +79,11 @@ class CompetingPhases:
         told = self.known.source
         if self.known.set_aside:
             told += f"; set aside: {_shortened(self.known.set_aside)}"
-        if not self._offline:
+        if self.campaign.settings.competing.source == "materials_project":
             return told
+        if not self._offline:
+            bare = without_ternary(self.elements, [*self.known.structures, *self.searched])
+            return told + (f"; no ternary of {', '.join(bare)} among them" if bare else "")
         guessed = {frozenset(parse_formula(formula).as_dict()) for formula in self.origins}
         if named := ["-".join(three) for three in combinations(self.elements, 3) if frozenset(three) in guessed]:
             told += f"; further formulas by analogy for {', '.join(named)}"

@@ -70,7 +70,8 @@ def test_a_folder_is_not_searched_beyond_its_gaps_and_the_formulas_asked_for(pha
     found = phases(FIELD, source=str(folder), formulas=["SiLi4S4", "Li2Cl2", "Na2S"])
     assert found.searched == [*FIELD, "SiLi4S4"]
     assert found.origins == {}
-    assert found.source == "1 structure from mine; 1 of other fields"
+    told = "1 structure from mine; 1 of other fields; no ternary of Li-Si-Cl, Li-S-Cl, Si-S-Cl among them"
+    assert found.source == told  # SiLi4S4 is asked for
 
 
 def test_a_folder_in_which_nothing_fits_the_field_is_no_offline_search(phases, tmp_path):
@@ -101,7 +102,7 @@ def test_a_source_names_three_files_that_cannot_be_used_and_the_lines_all_of_the
     shown = "it cannot be read as a structure (ValueError: Invalid CIF file with no [...]"
     assert found.source == (
         f"1 structure from mine; 3 of other fields; set aside: a.cif ({shown}), b.cif ({shown}), c.cif ({shown}) "
-        "and 2 more"
+        "and 2 more; no ternary of Li-Si-S, Li-Si-Cl, Li-S-Cl, Si-S-Cl among them"
     )
     assert found.problems == [f"competing.source: {folder}/{name}.cif is set aside: {why}" for name in "abcde"]
 

@@ -1,11 +1,14 @@
 """The user's own structures: what of them cannot be used is told, once."""
 
+from types import SimpleNamespace
+
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from loop.calculation_log import Calculation
 from loop.campaign import Campaign
 from loop.config import Settings
+from loop.cycle import Cycle
 from loop.errors import UserError
 from loop.exploration import Exploration
 from loop.explore import explore_field
@@ -96,3 +99,14 @@ def test_an_exploration_of_it_is_refused(of_another_field):
     with pytest.raises(UserError, match=r"competing\.source: of 3 structures in .* none fits Mg-Al-O-F"):
         explore_field(of_another_field, PhaseField.parse("Mg-Al-O-F"), [], lambda event: None)
     assert of_another_field.completed_cycles() == 0
+
+
+def test_a_cycle_tells_of_the_phases_before_it_explores(campaign_of, folder, monkeypatch):
+    campaign, told = campaign_of(competing={"source": str(folder)}), []
+    monkeypatch.setattr(Cycle, "rank", lambda self: None)
+    monkeypatch.setattr(Cycle, "propose", lambda self: [FIELD])
+    monkeypatch.setattr(Exploration, "run", lambda self: told.append("explored"))
+    executor = SimpleNamespace(foresee=lambda *tasks: None)
+    Cycle(campaign, 1, executor, lambda event: told.append(event.text or event.kind), last=True).run()
+    assert ["b.cif" in text for text in told] == [False, False, True, False]
+    assert told[-1] == "explored"
