@@ -139,8 +139,7 @@ class Exploration:
         taken = taken_energies(self.phases, self.screening) if first else []
         tasks = [self._build_task("competing", formula) for formula in self.phases.searched] if first else []
         tasks += [self._build_task("probe", formula) for formula in batch]
-        text = f"building structures for {len(tasks)} compositions"
-        self.show(Event("stage", phase_field=self.name, text=text))
+        self.show(Event("stage", phase_field=self.name, text=f"building structures for {len(tasks)} compositions"))
         with self.campaign.timed(self.cycle, "generation"):
             built = [self._built(outcome) for outcome in self.executor.run(tasks)]
             built += [self._given(formula, structures) for formula, structures in given.items()]
