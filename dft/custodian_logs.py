@@ -29,7 +29,7 @@ def why_given_up(error: Exception, folder: Path) -> str:
     if log is None:
         return f"custodian has given the calculation up ({type(error).__name__})"
     where = f"its files are in {folder}"
-    if errors := _errors(json.loads(log.read_text(encoding="utf-8"))):
+    if errors := _errors(_read(log)):
         return f"custodian has given the calculation up after these errors: {_counted(errors)}; {where}"
     told = next(filter(None, (_last_line(log.with_name(name)) for name in _LAST_WORDS)), "")
     return f"the program ended without usable output{f', saying {told!r}' if told else ''}; {where}"
@@ -52,6 +52,13 @@ def why_unconverged(document: dict[str, Any]) -> str:
     (analysis,) = _plain([document.get("analysis") or {}])
     told = "; ".join(analysis.get("errors") or [])
     return told or "the calculation did not converge within its electronic and ionic steps"
+
+
+def _read(log: Path) -> list[dict[str, Any]]:
+    """Custodian's log; nothing where it was cut short."""
+    with contextlib.suppress(OSError, ValueError):
+        return list(json.loads(log.read_text(encoding="utf-8")))
+    return []
 
 
 def _given_up(entry: dict[str, Any]) -> list[str]:

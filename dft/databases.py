@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monty.json import MontyEncoder
 from pymatgen.analysis.phase_diagram import PhaseDiagram
-from pymatgen.core import Composition
+from pymatgen.core import SETTINGS, Composition
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from dft.corrections import MP2020, corrected
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Hulls of the Materials Project exist per thermo type; this is the one that its GGA and GGA+U calculations share.
 THERMO_TYPE = "GGA_GGA+U"
+
+NO_CLIENT = "the Materials Project needs the package 'mp-api': pip install 'phaseloop[mp]'"
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def read_materials_project(path: Path, max_atoms: int = 60) -> KnownPhases:
         structure.remove_oxidation_states()
         name = material_id(entry)
         if len(structure) > max_atoms:
-            set_aside[name] = f"its primitive cell has {len(structure)} atoms, more than {max_atoms}"
+            set_aside[name] = f"its primitive cell has {len(structure)} atoms, too many to compute (above {max_atoms})"
             continue
         label = f"Materials Project: {name}"
         phases.setdefault(structure.composition.reduced_formula, []).append(ProbeStructure(structure, label))
@@ -182,11 +186,20 @@ def within_window(entries: list[ComputedStructureEntry], window: float) -> list[
     return [entry for entry in entries if (diagram.get_e_above_hull(entry) or 0.0) <= window]
 
 
+def client_missing() -> str:
+    """What it takes to ask the Materials Project and is not there, as a sentence; empty if nothing."""
+    if not find_spec("mp_api"):
+        return NO_CLIENT
+    if not (os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY")):
+        return "there is no key for the Materials Project: set MP_API_KEY, or give a folder of structures"
+    return ""
+
+
 def _ask(system: str, window: float, api_key: str | None) -> dict[str, Any]:
     try:
         from mp_api.client import MPRester
     except ImportError:
-        raise ValueError("the Materials Project needs the package 'mp-api': pip install 'phaseloop[mp]'") from None
+        raise ValueError(NO_CLIENT) from None
     try:
         with MPRester(api_key) as client:
             found = client.get_entries_in_chemsys(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from pymatgen.core import Composition, Structure
+from pymatgen.core.ewald import EwaldSummation
 from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
 
 from dft.compositions import oxidation_states
@@ -27,6 +28,9 @@ MOST_ROUNDED = 0.25
 
 #: Decimals that an occupancy such as 0.33 or 0.3333 for 1/3 is taken to be rounded to.
 _DECIMALS = (2, 3, 4)
+
+#: Less is a float's last digits.
+_DIGIT = 1e-8
 
 #: Arrangements of a cell up to which the best is found surely; beyond, ions are placed one by one, within a second.
 MOST_ARRANGEMENTS = 5000
@@ -89,7 +93,7 @@ def _is_whole(structure: Structure, size: int = 1, rounding: float = 0.0) -> boo
         one, n_sites = group[0].get_el_amt_dict(), size * len(group)
         for symbol, amount in _amounts(group, size).items():
             off = (rounding or _half_a_digit(one.get(symbol, 0.0))) * n_sites
-            if abs(amount - round(amount)) > min(off, MOST_ROUNDED):
+            if abs(amount - round(amount)) > min(off, MOST_ROUNDED) + _DIGIT:
                 return False
     return True
 
@@ -106,6 +110,7 @@ def _supercells(primitive: Structure, size: int) -> Iterator[Structure]:
 
 def _arranged(structure: Structure) -> tuple[float, Structure]:
     """Ewald energy per atom, eV, and structure of the best arrangement in the cell as it stands."""
+    structure = _without_traces(structure)
     groups = _groups(structure)
     whole = [{symbol: round(amount) for symbol, amount in _amounts(group).items()} for group in groups]
     fixed = Composition()
@@ -116,6 +121,8 @@ def _arranged(structure: Structure) -> tuple[float, Structure]:
     ways = math.prod(_n_ways(len(group), counts) for group, counts in zip(groups, whole, strict=True))
     charged = structure.copy()
     charged.add_oxidation_state_by_element(oxidation_states(composition))
+    if not groups:
+        return EwaldSummation(charged).total_energy / composition.num_atoms, charged
     kind = OrderDisorderedStructureTransformation
     transformation = kind(algo=kind.ALGO_FAST if ways <= MOST_ARRANGEMENTS else kind.ALGO_BEST_FIRST)
     with warnings.catch_warnings():
@@ -123,6 +130,22 @@ def _arranged(structure: Structure) -> tuple[float, Structure]:
         (best,) = transformation.apply_transformation(charged, return_ranked_list=1)
     assert isinstance(best, dict)  # as a ranked list is asked for
     return float(best["energy"]) / composition.num_atoms, best["structure"]
+
+
+def _without_traces(structure: Structure) -> Structure:
+    """With what rounds to nothing on all equal sites left out, and what rounds to all of them in full."""
+    cleaned = structure.copy()
+    for group in _groups(structure):
+        counts = {symbol: round(amount) for symbol, amount in _amounts(group).items()}
+        kept = {symbol: n for symbol, n in counts.items() if n}
+        full = next(iter(kept)) if list(kept.values()) == [len(group)] else None
+        for index, site in enumerate(structure):
+            if not site.is_ordered and site.species.almost_equals(group[0]):
+                shares = site.species.get_el_amt_dict()
+                cleaned[index] = {full: 1.0} if full else {symbol: shares[symbol] for symbol in kept}
+    vacant = [index for index, site in enumerate(cleaned) if not site.species]
+    cleaned.remove_sites(vacant)
+    return cleaned
 
 
 def _n_ways(n_sites: int, counts: dict[str, int]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from pymatgen.core import Structure
@@ -16,9 +16,6 @@ PATTERNS = ("*.cif", "*.vasp", "POSCAR*", "CONTCAR*", "*.xsf", "*.json")
 #: Why a file is set aside that holds a cell without atoms, or nothing; and what pymatgen's parsers say of such files.
 NO_SITES = "it has no sites"
 _PARSERS_ON_NO_SITES = ("integer modulo by zero", "at least 1 site")
-
-#: Files kept in a process, read and ordered.
-KEPT_FILES = 4096
 
 #: Å: atoms this near to each other after a translation are one and the same in a smaller cell.
 SAME_PLACE = 0.05
@@ -61,11 +58,12 @@ def read_folder(folder: str | Path, elements: Collection[str] = (), max_atoms: i
     set_aside: dict[str, str] = {}
     others: dict[str, str] = {}
     for file in structure_files(folder):
-        found = _contents(file, _stamp(file), frozenset(elements), max_atoms)
-        if isinstance(found, Structure):
-            structures[file.name] = found.copy()
-        else:
-            (others if isinstance(found, OtherFieldError) else set_aside)[file.name] = str(found)
+        try:
+            structures[file.name] = _read(file, elements, max_atoms)
+        except OtherFieldError as error:
+            others[file.name] = str(error)
+        except ValueError as error:
+            set_aside[file.name] = str(error)
     return StructureFolder(structures, set_aside, others)
 
 
@@ -91,13 +89,16 @@ def smallest_cell(structure: Structure) -> Structure:
     return primitive if len(primitive) < len(structure) else structure
 
 
-@lru_cache(maxsize=KEPT_FILES)
-def _contents(file: Path, stamp: tuple[int, int], elements: frozenset[str], max_atoms: int) -> Structure | ValueError:
-    """The structure of a file, or why there is none; kept, because generators ask again for each composition."""
-    try:
-        return _read(file, elements, max_atoms)
-    except ValueError as error:
-        return error
+def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:
+    stamp = _stamp(file)
+    found = _unless_told(_as_written(file, stamp))
+    outside = sorted({str(e) for e in found.composition.element_composition} - set(elements)) if elements else []
+    if outside:
+        raise OtherFieldError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
+    cell = _unless_told(_primitive_cell(file, stamp))
+    if len(cell) > max_atoms:
+        raise ValueError(f"its primitive cell has {len(cell)} atoms, more than {max_atoms}")
+    return cell.copy()
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -109,20 +110,34 @@ def _stamp(file: Path) -> tuple[int, int]:
     return (found.st_mtime_ns, found.st_size)
 
 
-def _read(file: Path, elements: Collection[str], max_atoms: int) -> Structure:
-    structure = _parse(file)
-    if not len(structure):
-        raise ValueError(NO_SITES)
-    outside = sorted({str(e) for e in structure.composition.element_composition} - set(elements)) if elements else []
-    if outside:
-        raise OtherFieldError(f"it holds {outside[0]}, which is not among {sorted(elements)}")
+@cache
+def _as_written(file: Path, stamp: tuple[int, int]) -> Structure | str:
+    """The structure of a file, or why there is none; kept, because every field and composition asks again."""
+    try:
+        structure = _parse(file)
+    except ValueError as error:
+        return str(error)
+    return structure if len(structure) else NO_SITES
+
+
+@cache
+def _primitive_cell(file: Path, stamp: tuple[int, int]) -> Structure | str:
+    """The same in order, of elements without charges."""
+    structure = _unless_told(_as_written(file, stamp)).copy()
     structure.remove_oxidation_states()
     if not structure.is_ordered:
-        structure = _ordered(structure)
+        try:
+            structure = _ordered(structure)
+        except ValueError as error:
+            return str(error)
     structure = structure.get_primitive_structure()
-    if len(structure) > max_atoms:
-        raise ValueError(f"its primitive cell has {len(structure)} atoms, more than {max_atoms}")
     return Structure(structure.lattice, [site.specie.symbol for site in structure], structure.frac_coords)
+
+
+def _unless_told(found: Structure | str) -> Structure:
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
 
 
 def _parse(file: Path) -> Structure:
@@ -145,7 +160,7 @@ def _ordered(structure: Structure) -> Structure:
 
     try:
         return ordered(structure)
-    except ValueError as error:
+    except Exception as error:  # as of parsers: pymatgen raises several kinds for what it did not foresee
         raise ValueError(f"its partly occupied sites cannot be ordered: {_first_line(error)}") from None
 
 

@@ -56,7 +56,7 @@ class VaspSettings:
             return
         if self.functional != "GGA":
             raise ValueError(f"level_of_theory {name!r} takes no corrections: {MP2020} was fitted to GGA and GGA+U")
-        if other := sorted(tag for tag in self.incar if tag in ("GGA", "METAGGA") or tag.startswith("LDAU")):
+        if other := sorted(tag for tag in self._tags if tag in ("GGA", "METAGGA") or tag.startswith("LDAU")):
             raise ValueError(
                 f"{MP2020} corrections of level_of_theory {name!r} need the Materials Project's functional and U: "
                 f"leave {', '.join(other)} out of its incar"
@@ -70,7 +70,11 @@ class VaspSettings:
     @property
     def as_the_materials_project(self) -> bool:
         """Whether energies may stand beside those of the Materials Project: its settings, and its corrections."""
-        return self.corrections == MP2020 and not self.kpoints and not self.incar.keys() - _OF_THE_MACHINE
+        return self.corrections == MP2020 and not self.kpoints and not self._tags - _OF_THE_MACHINE
+
+    @property
+    def _tags(self) -> set[str]:
+        return {tag.upper() for tag in self.incar}
 
     def maker(self) -> Maker:
         """atomate2 Maker of double relaxation and static step, or of pre-relaxation, relaxation and static step."""

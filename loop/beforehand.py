@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from dft.databases import client_missing, from_folder
 from dft.probes import FROM_FOLDER, missing
 from dft.structure_files import structure_files
+from loop.competing_phases import ANSWERS
 from loop.config import Settings
 from loop.cycle import elements_of_candidates
 from loop.errors import UserError
@@ -33,13 +35,14 @@ def check_run(folder: Path, settings: Settings) -> None:
         check_source(settings.known.source, folder)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         raise UserError(f"known.source: {error}") from None
-    _check_structures(settings)
+    _check_structures(folder, settings)
 
 
-def check_exploration(settings: Settings, elements: Collection[str]) -> None:
+def check_exploration(folder: Path, settings: Settings, elements: Collection[str]) -> None:
     """Refuse an exploration of one field that could not begin; it needs no known fields.
 
     Args:
+        folder: As of `check_run`.
         settings: What the user asks for.
         elements: Of the field.
 
@@ -47,19 +50,25 @@ def check_exploration(settings: Settings, elements: Collection[str]) -> None:
         UserError: If a level or generator cannot run here, or competing phases cannot be read.
     """
     rungs_of(settings, elements)
-    _check_structures(settings)
+    _check_structures(folder, settings)
+    source = settings.competing.source
+    if source not in _NO_FOLDER and (nothing := from_folder(source, elements).nothing):
+        raise UserError(f"competing.source: {nothing}")
 
 
-def _check_structures(settings: Settings) -> None:
+def _check_structures(folder: Path, settings: Settings) -> None:
     probes, source = settings.probes, settings.competing.source
     for generator in probes.generators:
         if lacking := missing(generator, probes.folder or ""):
             raise UserError(f"probes.generators: {lacking}")
+    has_answers = any((folder / ANSWERS).glob("*.json"))
+    if source == "materials_project" and not has_answers and (lacking := client_missing()):
+        raise UserError(f"competing.source: {lacking}")
     folders = {} if source in _NO_FOLDER else {"competing.source": source}
     if probes.folder and set(FROM_FOLDER) & set(probes.generators):
         folders["probes.folder"] = probes.folder
-    for key, folder in folders.items():
+    for key, asked in folders.items():
         try:
-            structure_files(folder)
+            structure_files(asked)
         except OSError as error:
             raise UserError(f"{key}: {error}") from None

@@ -20,6 +20,9 @@ from vae.profiles import count_atoms
 #: What is added of subfields of which nothing is known, where analogies were looked for.
 NO_ANALOGY = ", and none follows by analogy"
 
+#: The folder of a campaign that keeps the Materials Project's answers.
+ANSWERS = "materials_project"
+
 #: Structures set aside that a source names, and letters of the reason for each; the log has them all.
 N_TOLD, REASON_WIDTH = 3, 80
 
@@ -61,7 +64,7 @@ class CompetingPhases:
 
     @property
     def _cache(self) -> Path:
-        return self.campaign.folder / "materials_project"
+        return self.campaign.folder / ANSWERS
 
     @cached_property
     def searched(self) -> list[str]:

@@ -172,7 +172,7 @@ class Competing(_Section):
     )
     window: float = Field(0.05, gt=0, description="eV/atom above the hull of the Materials Project, at most")
     energies: Literal["computed", "materials_project"] = Field(
-        "computed", description="materials_project: its energies as they are at the level vasp, none computed there"
+        "computed", description="materials_project: its energies at the level vasp; only what it lacks is computed"
     )
     max_atoms: int = Field(24, ge=4, le=96, description="atoms per cell in a search; larger formulas get no energy")
     formulas: tuple[str, ...] = Field((), description="compounds to search for beside the known ones: [Li2SnS3]")
@@ -270,4 +270,6 @@ class Settings(_Section):
         """Hash of the settings that change results."""
         relevant = {key: value for key, value in self.plain().items() if key not in WITHOUT_EFFECT_ON_RESULTS}
         relevant["known"] = None  # the data have a hash of their own
+        if self.competing.energies == "computed":
+            del relevant["competing"]["energies"]  # the hash of a campaign begun before there was a choice stays
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()

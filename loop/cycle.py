@@ -169,8 +169,12 @@ class Cycle:
         return [odds.get(name) for name in names]
 
     def _judged(self, *verdicts: str) -> list[PhaseField]:
-        """The fields M-M'-A-A' that earlier cycles gave one of these verdicts, in their order."""
-        fields = [PhaseField.parse(v["phase_field"]) for v in self._earlier() if v["verdict"] in verdicts]
+        """The fields M-M'-A-A' that earlier cycles gave one of these verdicts, in their order.
+
+        One without any energy, as where a folder holds none of its phases, says nothing of the field.
+        """
+        given = [v for v in self._earlier() if v["verdict"] in verdicts and v["best_composition"]]
+        fields = [PhaseField.parse(v["phase_field"]) for v in given]
         return [field for field in fields if len(field.anions) == 2]
 
     def propose(self) -> list[PhaseField]:

@@ -282,7 +282,7 @@ class Exploration:
             raise RunError(f"{outcome.reason}; nothing recorded is lost, see {log}, make room and run again")
 
     def _give_up(self, reason: str) -> None:
-        """Record a field in which no probe composition can be made."""
+        """Record why nothing of the field is computed."""
         hopeless = Calculation(f"none-{self.name}", "probe", "".join(self.phase_field.elements), [], reason)
         self.campaign.calculations.plan(self.name, self.cycle, self.screening.identity, [hopeless], {})
 

@@ -47,7 +47,8 @@ def explore_field(campaign: Campaign, phase_field: PhaseField, compositions: lis
     checked_ladder(campaign, phase_field.elements)
     tell_of_folder(campaign, show)
     tell_of_phases(campaign, phase_field, show)
-    if nothing := CompetingPhases(campaign, phase_field.elements).known.nothing:
+    is_new = not campaign.calculations.levels(str(phase_field))
+    if is_new and (nothing := CompetingPhases(campaign, phase_field.elements).known.nothing):
         raise UserError(f"competing.source: {nothing}")
     asked_for = compositions or json.loads(recorded or "[]")
     campaign.database.set_meta(compositions=json.dumps(asked_for))

@@ -95,7 +95,7 @@ def explore_in_folder(
     formulas = read_compositions(compositions, phase_field) if compositions else []
     settings = _settings(folder, config)
     if not _is_begun(folder):
-        check_exploration(settings or Settings(), phase_field.elements)
+        check_exploration(folder, settings or Settings(), phase_field.elements)
     _interruptible()
     os.umask(os.umask(0) | 0o002)
     with (

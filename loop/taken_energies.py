@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dft.first_principles import FirstPrinciplesLevel
 
 #: What a source of competing phases says of them.
-AS_THEY_ARE = "the Materials Project's own energies, with the corrections of 2020"
+AS_THEY_ARE = "the Materials Project's own energies of all its phases, with the corrections of 2020"
 
 
 def takes_energies(settings: Settings, rung: Rung) -> bool:

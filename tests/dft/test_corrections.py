@@ -87,6 +87,7 @@ def test_corrections_take_the_place_of_those_before():
         ("vasp", {"corrections": "2020"}, "'corrections' of level_of_theory 'vasp' is '2020', and must be MP2020"),
         ("vasp-r2scan", {"corrections": MP2020}, "'vasp-r2scan' takes no corrections: MP2020 was fitted to GGA"),
         ("vasp", {"corrections": MP2020, "incar": {"LDAU": False}}, "leave LDAU out of its incar"),
+        ("vasp", {"corrections": MP2020, "incar": {"ldauu": [4]}}, "leave LDAUU out of its incar"),
         ("vasp", {"corrections": MP2020, "potcar_functional": "PBE_54"}, "leave potcar_functional out"),
     ],
 )

@@ -1,7 +1,9 @@
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.core.ewald import EwaldSummation
+from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
 
+from dft import ordering
 from dft.probes import ProbeSettings, build_probes
 from dft.structure_files import read_folder, smallest_cell
 
@@ -88,12 +90,41 @@ def test_what_a_refinement_leaves_uncertain_is_rounded_in_the_cell_as_it_stands(
     assert read_folder(tmp_path).structures["x.cif"].composition.reduced_formula == "LiCl"
 
 
-def test_many_arrangements_take_no_longer_than_a_few(tmp_path):
+@pytest.mark.parametrize(
+    ("occupancies", "formula"),
+    [
+        ({"Li": 0.995}, "LiCl"),
+        ({"Li": 0.99}, "LiCl"),
+        ({"Li": 0.995, "Na": 0.005}, "LiCl"),
+        ({"Li": 0.003, "Na": 0.99}, "NaCl"),
+    ],
+)
+def test_sites_that_are_all_but_full_are_full(tmp_path, occupancies, formula):
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.13), [occupancies, "Cl"], sites)
+    salt.to(str(tmp_path / "x.cif"))
+    found = read_folder(tmp_path).structures["x.cif"]
+    assert (found.composition.reduced_formula, len(found)) == (formula, 2)
+
+
+def test_the_best_of_few_arrangements_is_found_surely_and_many_are_not_all_tried(tmp_path, monkeypatch):
+    asked = []
+
+    class Told(OrderDisorderedStructureTransformation):
+        def __init__(self, algo):
+            asked.append(algo)
+            super().__init__(algo=algo)
+
+    monkeypatch.setattr(ordering, "OrderDisorderedStructureTransformation", Told)
+    few = Structure(Lattice.cubic(4), [{"Na": 0.5, "K": 0.5}] * 2 + ["Cl"], [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5]])
+    assert ordering.ordered(few).composition.reduced_formula == "KNaCl"
+    assert asked == [Told.ALGO_FAST]
     cell = Lattice.cubic(12)
     points = [[x / 4, y / 4, z / 4] for x in range(4) for y in range(4) for z in range(2)]
     sites = [{"Na": 0.5, "K": 0.5}] * 32 + ["Cl"]
     Structure(cell, sites, [*points, [0.1, 0.1, 0.8]]).to(str(tmp_path / "x.cif"))  # 601080390 of them
     assert read_folder(tmp_path).structures["x.cif"].composition.reduced_formula == "K16Na16Cl"
+    assert asked[1:] == [Told.ALGO_BEST_FIRST]
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.cif", ""), ("b.cif", " \n"), ("POSCAR", ""), ("c.json", "")])

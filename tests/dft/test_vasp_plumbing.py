@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from atomate2.vasp.jobs.base import BaseVaspMaker
+from custodian.custodian import ValidationError
+from custodian.vasp.validators import VasprunXMLValidator
 from pymatgen.core import SETTINGS, Lattice, Structure
 from scipy.optimize import minimize_scalar
 
 from dft.corrections import MP2020
+from dft.custodian_logs import why_given_up
 from dft.execute import LocalExecutor, Task
 from dft.first_principles import FirstPrinciplesMaker, first_principles_level
 from dft.flows import run_flow
@@ -125,6 +128,17 @@ def test_program_that_dies_is_quoted(stand_in, tmp_path):
     assert not (tmp_path / "out.json").exists()
     (folder,) = (tmp_path / "out-failed").glob("job_*")
     assert {"INCAR", "KPOINTS", "POSCAR", "POTCAR", "custodian.json"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_log_of_custodian_that_was_cut_short_hides_nothing(tmp_path):
+    (tmp_path / "custodian.json").write_text('[{"job": {"@mod')
+    (tmp_path / "vasp.out").write_text("a line\nEDWAV: internal error\n")
+    told = why_given_up(
+        ValidationError("Validation failed: VasprunXMLValidator", False, VasprunXMLValidator()), tmp_path
+    )
+    assert (
+        told == f"the program ended without usable output, saying 'EDWAV: internal error'; its files are in {tmp_path}"
+    )
 
 
 def test_output_without_an_energy_has_none(stand_in, tmp_path):

@@ -86,10 +86,11 @@ def test_elements_that_the_level_has_not_learned_end_a_run_before_it_begins(tmp_
         ("known: {source: none.csv}\n", ["known.source", "none.csv"]),
         ("known: {source: materials_project}\n", ["known.source", "MP_API_KEY"]),
         ("competing: {source: none}\n", ["competing.source", "none"]),
+        ("competing: {source: materials_project}\n", ["competing.source", "Materials Project"]),
         ("probes: {generators: [ordered, given]}\n", ["probes.generators", "'given' needs a folder", "probes.folder"]),
         ("probes: {generators: [substitution], folder: none}\n", ["probes.folder", "none"]),
     ],
-    ids=["level", "known", "no-key", "competing", "no-folder", "empty-folder"],
+    ids=["level", "known", "no-key", "competing", "no-client-or-key", "no-folder", "empty-folder"],
 )
 def test_what_cannot_run_leaves_no_folder_and_nothing_in_one(tmp_path, monkeypatch, settings, words):
     monkeypatch.delenv("MP_API_KEY", raising=False)

@@ -1,8 +1,10 @@
+import hashlib
 import itertools
+import json
 
 import pytest
 
-from loop.config import Settings
+from loop.config import WITHOUT_EFFECT_ON_RESULTS, Settings
 from loop.errors import UserError
 from loop.settings_changes import changed_settings, recorded_settings
 from loop.settings_file import commented_yaml, load_settings
@@ -117,3 +119,12 @@ def test_an_element_that_yaml_takes_for_a_truth_value_is_to_be_quoted(tmp_path):
     (tmp_path / "c.yaml").write_text("limits: {exclude: [No]}\n")
     with pytest.raises(UserError, match=r'found False.*write "No" in quotes'):
         load_settings(tmp_path / "c.yaml")
+
+
+def test_the_hash_of_a_campaign_begun_before_energies_could_be_taken_stays():
+    earlier = Settings().plain()
+    for key in WITHOUT_EFFECT_ON_RESULTS:
+        del earlier[key]
+    earlier["known"] = None
+    del earlier["competing"]["energies"]
+    assert Settings().hash() == hashlib.sha256(json.dumps(earlier, sort_keys=True).encode()).hexdigest()

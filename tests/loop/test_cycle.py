@@ -69,7 +69,9 @@ def test_a_known_field_that_has_a_verdict_counts_once(tmp_path, earlier):
     settings = Settings.model_validate({"known": {"source": str(tmp_path / "known.csv")}})
     with Campaign.drive(tmp_path / "c", settings) as campaign, LocalExecutor(1) as executor:
         for name, verdict in (("Ag-Sn-S-Cl", "filtered"), (known[0], "positive")):
-            campaign.record_verdict({"phase_field": name, "cycle": 1, "verdict": verdict})
+            campaign.record_verdict(
+                {"phase_field": name, "cycle": 1, "verdict": verdict, "best_composition": "AgSnSCl"}
+            )
         candidates = ["Ag-Sb-S-Cl", "Ag-Sb-S-Br", "Li-Sn-O-F"]
         odds = Cycle(campaign, 2, executor, lambda event: None)._log_odds(earlier, candidates)
     assert odds[0] > odds[2]  # one shares three elements with the positive field, one shares none

@@ -166,5 +166,5 @@ def test_settings_that_contradict_it_are_refused(change, told):
 
 
 def test_tags_that_change_no_energy_are_no_contradiction():
-    vasp_settings = {"corrections": MP2020, "incar": {"NCORE": 4, "KPAR": 2, "LWAVE": False}}
+    vasp_settings = {"corrections": MP2020, "incar": {"NCORE": 4, "kpar": 2, "LWAVE": False}}
     assert Settings.model_validate({**SETTINGS, "level_settings": {"vasp": vasp_settings}}).level_settings

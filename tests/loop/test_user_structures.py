@@ -12,6 +12,7 @@ from loop.cycle import Cycle
 from loop.errors import UserError
 from loop.exploration import Exploration
 from loop.explore import explore_field
+from loop.ladder import ladder
 from loop.user_structures import tell_of_folder, tell_of_phases
 from vae import PhaseField
 
@@ -93,12 +94,23 @@ def test_a_field_of_which_the_folder_holds_nothing_is_undecided_and_the_campaign
     assert "of 3 structures in" in verdict["reason"]
     assert "none fits Mg-Al-O-F" in verdict["reason"]
     assert of_another_field.calculations.states() == {"failed": 1}
+    later = Cycle(of_another_field, 2, SimpleNamespace(), lambda event: None)
+    assert later._judged("undecided") == []  # what was never computed is no evidence against a field
 
 
 def test_an_exploration_of_it_is_refused(of_another_field):
     with pytest.raises(UserError, match=r"competing\.source: of 3 structures in .* none fits Mg-Al-O-F"):
         explore_field(of_another_field, PhaseField.parse("Mg-Al-O-F"), [], lambda event: None)
     assert of_another_field.completed_cycles() == 0
+
+
+def test_one_that_has_begun_goes_on_although_the_files_are_gone(of_another_field, monkeypatch):
+    field, begun = PhaseField.parse("Mg-Al-O-F"), []
+    item = Calculation("a", "competing", "Mg", [], "no")
+    of_another_field.calculations.plan(str(field), 1, ladder(of_another_field)[0].identity, [item], {})
+    monkeypatch.setattr(Exploration, "run", lambda self, compositions: begun.append(self.name))
+    explore_field(of_another_field, field, [], lambda event: None)
+    assert begun == [str(field)]
 
 
 def test_a_cycle_tells_of_the_phases_before_it_explores(campaign_of, folder, monkeypatch):
