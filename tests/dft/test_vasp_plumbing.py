@@ -133,12 +133,9 @@ def test_program_that_dies_is_quoted(stand_in, tmp_path):
 def test_a_log_of_custodian_that_was_cut_short_hides_nothing(tmp_path):
     (tmp_path / "custodian.json").write_text('[{"job": {"@mod')
     (tmp_path / "vasp.out").write_text("a line\nEDWAV: internal error\n")
-    told = why_given_up(
-        ValidationError("Validation failed: VasprunXMLValidator", False, VasprunXMLValidator()), tmp_path
-    )
-    assert (
-        told == f"the program ended without usable output, saying 'EDWAV: internal error'; its files are in {tmp_path}"
-    )
+    error = ValidationError("Validation failed: VasprunXMLValidator", False, VasprunXMLValidator())
+    told = "the program ended without usable output, saying 'EDWAV: internal error'"
+    assert why_given_up(error, tmp_path) == f"{told}; its files are in {tmp_path}"
 
 
 def test_output_without_an_energy_has_none(stand_in, tmp_path):

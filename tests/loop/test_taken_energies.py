@@ -115,7 +115,7 @@ def test_a_verdict_says_whose_energies_they_are(campaign):
     row = FieldVerdict(campaign, 1, plain.FIELD, [plain.LOW, upper], phases, (), "", {}).row()
     assert row["competing_source"] == (
         "Materials Project, database 2025.09.25, GGA_GGA+U, within 0.05 eV/atom; at vasp the Materials Project's own "
-        "energies, with the corrections of 2020; 8 of 8 have an energy"
+        "energies of all its phases, with the corrections of 2020; 8 of 8 have an energy"
     )
 
 
