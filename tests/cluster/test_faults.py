@@ -68,6 +68,7 @@ def test_a_worker_killed_inside_chgnet(lasting_site, drivers, fresh):
     assert set(completed_launches(lasting_site).values()) == {1}
 
 
+@pytest.mark.long
 def test_the_database_away_for_half_a_minute(lasting_site, drivers, undisturbed, fresh):
     folder = lasting_site.campaign("away", retries=20)
     drivers.worker()
@@ -95,6 +96,7 @@ def test_the_database_stopped_inside_a_submission(lasting_site, drivers, undistu
     assert_undisturbed(drivers, folder, undisturbed)
 
 
+@pytest.mark.long
 def test_a_worker_with_an_older_project_refuses_by_name(lasting_site, drivers, undisturbed, fresh):
     older = lasting_site.folder / "older" / "phaseloop-0.0.9.dist-info"
     older.mkdir(parents=True)

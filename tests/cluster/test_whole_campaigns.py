@@ -60,6 +60,7 @@ def here_and_there(lasting_site, drivers, name, changes):
 
 
 @pytest.mark.physics
+@pytest.mark.long
 def test_a_ladder_is_climbed_by_the_cluster_batch_by_batch_as_it_is_here(lasting_site, drivers, fresh):
     changes = {
         "levels": ["lennard-jones", "chgnet"],
