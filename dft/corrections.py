@@ -34,17 +34,17 @@ def corrected(entry: ComputedStructureEntry) -> ComputedStructureEntry:
     return found[0]
 
 
-def entry_of_task(document: Any, structure: Structure) -> ComputedStructureEntry:
+def entry_of_task(document: dict[str, Any], structure: Structure) -> ComputedStructureEntry:
     """The entry of a VASP task document of emmet, with the structure that sulfides and peroxides are told by.
 
     Args:
-        document: `emmet.core.tasks.TaskDoc`, or the same as plain values.
+        document: The fields of an `emmet.core.tasks.TaskDoc`.
         structure: Its last one.
 
     Raises:
         ValueError: If the document has no entry.
     """
-    found = document.get("entry") if isinstance(document, dict) else document.entry
+    found = document.get("entry")
     if found is None:
         raise ValueError("the calculation gave no entry to correct")
     entry = found if isinstance(found, ComputedEntry) else ComputedEntry.from_dict(found)

@@ -186,11 +186,16 @@ def within_window(entries: list[ComputedStructureEntry], window: float) -> list[
     return [entry for entry in entries if (diagram.get_e_above_hull(entry) or 0.0) <= window]
 
 
+def has_key() -> bool:
+    """Whether there is a key for the Materials Project; it is never shown."""
+    return bool(os.environ.get("MP_API_KEY") or os.environ.get("PMG_MAPI_KEY") or SETTINGS.get("PMG_MAPI_KEY"))
+
+
 def client_missing() -> str:
     """What it takes to ask the Materials Project and is not there, as a sentence; empty if nothing."""
     if not find_spec("mp_api"):
         return NO_CLIENT
-    if not (os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY")):
+    if not has_key():
         return "there is no key for the Materials Project: set MP_API_KEY, or give a folder of structures"
     return ""
 

@@ -203,13 +203,14 @@ def summarise(documents: list[Any], probes: list[ProbeStructure], level: str, co
 
 
 def _result(document: Any, probe: ProbeStructure, corrections: str) -> dict[str, Any]:
-    output: dict[str, Any] = document["output"] if isinstance(document, dict) else dict(document.output)
+    document = dict(document)  # of one of pydantic's models, or as it is
+    output = dict(document["output"])
     structure, energy, forces = (output.get(key) for key in ("structure", "energy_per_atom", "forces"))
     structure = structure if isinstance(structure, Structure) else Structure.from_dict(structure or {})
     max_force = float(np.linalg.norm(np.array(forces), axis=1).max()) if forces is not None and len(forces) else None
     reason = why_rejected(probe.structure, structure)
     state = "rejected" if reason else "done"
-    if unconverged := why_unconverged(document if isinstance(document, dict) else dict(document)):
+    if unconverged := why_unconverged(document):
         state, reason = "unconverged", unconverged
     if energy is None or not np.isfinite(energy):
         state, reason = "failed", "the calculation gave no energy"

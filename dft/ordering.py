@@ -32,7 +32,7 @@ _DECIMALS = (2, 3, 4)
 #: Less is a float's last digits.
 _DIGIT = 1e-8
 
-#: Arrangements of a cell up to which the best is found surely; beyond, ions are placed one by one, within a second.
+#: Arrangements of a cell up to which the best is looked for by branch and bound; beyond, ions are placed one by one.
 MOST_ARRANGEMENTS = 5000
 
 #: What an error says of occupancies, at most.

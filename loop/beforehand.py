@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dft.databases import client_missing, from_folder
-from dft.probes import FROM_FOLDER, missing
+from dft.probes import missing
 from dft.structure_files import structure_files
 from loop.competing_phases import ANSWERS
 from loop.config import Settings
@@ -14,9 +14,6 @@ from loop.cycle import elements_of_candidates
 from loop.errors import UserError
 from loop.ladder import rungs_of
 from vae.sources import check_source
-
-#: Values of `competing.source` that are no folder.
-_NO_FOLDER = ("offline", "materials_project")
 
 
 def check_run(folder: Path, settings: Settings) -> None:
@@ -51,24 +48,22 @@ def check_exploration(folder: Path, settings: Settings, elements: Collection[str
     """
     rungs_of(settings, elements)
     _check_structures(folder, settings)
-    source = settings.competing.source
-    if source not in _NO_FOLDER and (nothing := from_folder(source, elements).nothing):
+    source = settings.competing.folder
+    if source and (nothing := from_folder(source, elements).nothing):
         raise UserError(f"competing.source: {nothing}")
 
 
 def _check_structures(folder: Path, settings: Settings) -> None:
-    probes, source = settings.probes, settings.competing.source
+    probes, competing = settings.probes, settings.competing
     for generator in probes.generators:
         if lacking := missing(generator, probes.folder or ""):
             raise UserError(f"probes.generators: {lacking}")
     has_answers = any((folder / ANSWERS).glob("*.json"))
-    if source == "materials_project" and not has_answers and (lacking := client_missing()):
+    if competing.source == "materials_project" and not has_answers and (lacking := client_missing()):
         raise UserError(f"competing.source: {lacking}")
-    folders = {} if source in _NO_FOLDER else {"competing.source": source}
-    if probes.folder and set(FROM_FOLDER) & set(probes.generators):
-        folders["probes.folder"] = probes.folder
-    for key, asked in folders.items():
+    for key, asked in (("competing.source", competing.folder), ("probes.folder", probes.folder_read)):
         try:
-            structure_files(asked)
+            if asked:
+                structure_files(asked)
         except OSError as error:
             raise UserError(f"{key}: {error}") from None

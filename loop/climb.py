@@ -141,18 +141,22 @@ class Climb:
     def _step(self, chosen: Sequence[Choice], below: FieldHull, left: pd.DataFrame) -> Step:
         rows = {row["formula"]: row for row in left.to_dict("records")}
         reasons = {rows[c.formula]["composition"]: self._reason(c, rows[c.formula], len(below.probes)) for c in chosen}
-        wanted = [rows[choice.formula]["hash"] for choice in chosen]
-        taken: list[Calculation] = []
-        if not self._records("competing", self.upper):
-            window = self.campaign.settings.ladder.window
-            phases = below.competing.to_dict("records")
-            wanted += [row["hash"] for row in phases if _matters(row, window, self._section)]
-            every = taken_energies(CompetingPhases(self.campaign, self.phase_field.elements), self.upper)
-            taken = [phase for phase in every if not self._section or in_section(phase.composition, self._section)]
-        records = {r.hash: r for role in ("competing", "probe") for r in self._records(role, self.lower)}
+        items = self._handed_on("probe", [rows[choice.formula]["hash"] for choice in chosen])
+        return Step(items if self._records("competing", self.upper) else [*items, *self._phases(below)], reasons)
+
+    def _phases(self, below: FieldHull) -> list[Calculation]:
+        """The competing phases of the upper level: those whose energies are known, and what of the others matters."""
+        window, section = self.campaign.settings.ladder.window, self._section
+        near = [row["hash"] for row in below.competing.to_dict("records") if _matters(row, window, section)]
+        every = taken_energies(CompetingPhases(self.campaign, self.phase_field.elements), self.upper)
+        taken = [phase for phase in every if not section or in_section(phase.composition, section)]
+        return [*without_taken(self._handed_on("competing", near), taken), *taken]
+
+    def _handed_on(self, role: Role, wanted: Sequence[str]) -> list[Calculation]:
+        """Calculations of the lower level, by their hashes, as the upper one has them."""
+        records = {record.hash: record for record in self._records(role, self.lower)}
         n = self.campaign.settings.ladder.structures or (HANDED_ON if self.upper.is_force_field else 1)
-        items = [_handed_on(self.campaign, records[identity], self.upper, n) for identity in wanted]
-        return Step([*without_taken(items, taken), *taken], reasons)
+        return [_handed_on(self.campaign, records[identity], self.upper, n) for identity in wanted]
 
     def _reason(self, choice: Choice, row: Mapping[Any, Any], n: int) -> str:
         energy = f"{row['e_above_competing'] * MEV:+.0f} meV/atom at {self.lower.level.name}"

@@ -163,6 +163,11 @@ class Probes(_Section):
         None, ge=1, description="leave a field after so many batches without a find; null: do not ask"
     )
 
+    @property
+    def folder_read(self) -> str | None:
+        """The folder, where one of the generators takes structures from it."""
+        return self.folder if {"given", "substitution"} & {*self.generators} else None
+
 
 class Competing(_Section):
     """The competing phases of a field: its elements and the compounds of its chemical system."""
@@ -178,6 +183,11 @@ class Competing(_Section):
     formulas: tuple[str, ...] = Field((), description="compounds to search for beside the known ones: [Li2SnS3]")
     by_analogy: int = Field(2, ge=0, le=12, description="formulas by analogy per ternary subfield; 0: listed alone")
     search_again: bool = Field(True, description="before a field is positive, search for its phases again, harder")
+
+    @property
+    def folder(self) -> str | None:
+        """The user's folder of structures, where the source is one."""
+        return None if self.source in ("offline", "materials_project") else self.source
 
     @field_validator("formulas")
     @classmethod

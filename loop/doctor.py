@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ def examine() -> list[Finding]:
         _program("VASP", ("vasp_std", "vasp"), "your group's licensed VASP on PATH, or VASP_CMD in ~/.atomate2.yaml"),
         _folder_setting("VASP POTCARs", "PMG_VASP_PSP_DIR", "pmg config -p FOLDER DIR, then add it to ~/.pmgrc.yaml"),
         *cluster_findings(),
-        _key("Materials Project key", ("MP_API_KEY", "PMG_MAPI_KEY"), "materialsproject.org/api; only for its phases"),
+        _key_of_materials_project(),
         Finding("cores", True, str(usable_cores())),
         Finding("SQLite", sqlite3.sqlite_version_info >= (3, 24), sqlite3.sqlite_version, "needs 3.24 or later"),
         _free_space(),
@@ -137,10 +136,11 @@ def _folder_setting(what: str, key: str, remedy: str) -> Finding:
     return Finding(what, ok, found, "" if ok else remedy)
 
 
-def _key(what: str, variables: tuple[str, ...], remedy: str) -> Finding:
-    """A key is only said to be there; it is never shown."""
-    ok = any(os.environ.get(variable) for variable in variables)
-    return Finding(what, ok, "set" if ok else "not set", "" if ok else remedy)
+def _key_of_materials_project() -> Finding:
+    from dft.databases import has_key
+
+    remedy = "" if has_key() else "MP_API_KEY, from materialsproject.org/api; only for its phases"
+    return Finding("Materials Project key", has_key(), "set" if has_key() else "not set", remedy)
 
 
 def _free_space() -> Finding:

@@ -50,8 +50,8 @@ def _with_paths_beside(settings: Settings, path: Path) -> Settings:
     beside: dict[str, BaseModel] = {}
     if settings.known.source not in ("bundled", "materials_project"):
         beside["known"] = Known(source=beside_it(settings.known.source))
-    if settings.competing.source not in ("offline", "materials_project"):
-        folder = beside_it(settings.competing.source)
+    if settings.competing.folder is not None:
+        folder = beside_it(settings.competing.folder)
         beside["competing"] = settings.competing.model_copy(update={"source": folder})
     if settings.probes.folder is not None:
         folder = beside_it(settings.probes.folder)

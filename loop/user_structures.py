@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dft.probes import FROM_FOLDER
 from dft.structure_files import read_folder
 from loop.campaign import Campaign
 from loop.competing_phases import CompetingPhases
@@ -19,20 +18,21 @@ def tell_of_folder(campaign: Campaign, show: Callable[[Event], None]) -> None:
     Raises:
         UserError: If the folder holds no structures.
     """
-    probes = campaign.settings.probes
-    asked = set(FROM_FOLDER) & {*probes.generators}
-    if not asked or not probes.folder or campaign.database.query("SELECT 1 FROM calculations LIMIT 1"):
+    folder = campaign.settings.probes.folder_read
+    if not folder or campaign.database.query("SELECT 1 FROM calculations LIMIT 1"):
         return
     try:
-        found = read_folder(probes.folder)
+        found = read_folder(folder)
     except OSError as error:
         raise UserError(f"probes.folder: {error}") from None
     for name, why in found.set_aside.items():
-        show(Event("message", text=f"probes.folder: {probes.folder}/{name} is set aside: {why}"))
+        show(Event("message", text=f"probes.folder: {folder}/{name} is set aside: {why}"))
 
 
 def tell_of_phases(campaign: Campaign, phase_field: PhaseField, show: Callable[[Event], None]) -> None:
     """A line for each competing phase of the source that is set aside; nothing of a field that has begun.
+
+    Of a folder that probes are taken from, too, `tell_of_folder` has told.
 
     Raises:
         UserError: If the source cannot be read.
@@ -41,15 +41,6 @@ def tell_of_phases(campaign: Campaign, phase_field: PhaseField, show: Callable[[
     if campaign.calculations.levels(name):
         return
     lines = CompetingPhases(campaign, phase_field.elements).problems
-    if _told_of_folder(campaign):
-        return
-    for line in lines:
-        show(Event("message", phase_field=name, text=line))
-
-
-def _told_of_folder(campaign: Campaign) -> bool:
-    """Whether the phases come from the folder that `tell_of_folder` tells of."""
-    settings = campaign.settings
-    return settings.competing.source == settings.probes.folder and bool(
-        set(FROM_FOLDER) & {*settings.probes.generators}
-    )
+    if campaign.settings.competing.source != campaign.settings.probes.folder_read:
+        for line in lines:
+            show(Event("message", phase_field=name, text=line))

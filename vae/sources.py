@@ -42,11 +42,8 @@ def known_fields_from(source: str | Path, cache_folder: str | Path = ".") -> Kno
         return known_phase_fields()
     if str(source) == MATERIALS_PROJECT:
         return from_materials_project(Path(cache_folder) / CACHE)
-    if Path(source).is_dir():
-        return _from_cifs_as_of(str(source), Path(source).stat().st_mtime_ns)
-    if Path(source).is_file() and "phase_field" not in _columns(Path(source)):
-        return from_formulas(source)
-    return read_phase_fields(source)
+    path = Path(source)
+    return _from_files_as_of(path, path.stat().st_mtime_ns) if path.exists() else read_phase_fields(path)
 
 
 def check_source(source: str | Path, cache_folder: str | Path = ".") -> None:
@@ -66,9 +63,11 @@ def check_source(source: str | Path, cache_folder: str | Path = ".") -> None:
 
 
 @lru_cache(maxsize=1)
-def _from_cifs_as_of(folder: str, changed: int) -> KnownFields:
-    """As `from_cifs`, once for all cycles of a run, while the folder stays as it is."""
-    return from_cifs(folder)
+def _from_files_as_of(path: Path, changed: int) -> KnownFields:
+    """Of a folder or a table, once for all cycles of a run, while it stays as it is."""
+    if path.is_dir():
+        return from_cifs(path)
+    return read_phase_fields(path) if "phase_field" in _columns(path) else from_formulas(path)
 
 
 def dropped_in_words(known: KnownFields) -> str:
@@ -138,7 +137,7 @@ def from_materials_project(cache: str | Path, api_key: str | None = None) -> Kno
 
     Args:
         cache: A JSON file with formulas and the version of the database; written if absent.
-        api_key: By default the environment's ``MP_API_KEY``.
+        api_key: By default the environment's ``MP_API_KEY`` or ``PMG_MAPI_KEY``.
 
     Raises:
         ModuleNotFoundError: If mp-api is not installed.
@@ -202,7 +201,7 @@ def _read_cif(path: Path) -> _Entry:
 
 
 def _key(cache: Path) -> str:
-    if not (key := os.environ.get("MP_API_KEY", "")):
+    if not (key := os.environ.get("MP_API_KEY") or os.environ.get("PMG_MAPI_KEY", "")):
         raise ValueError(f"no Materials Project key: set MP_API_KEY, or put a cache at {cache}")
     return key
 

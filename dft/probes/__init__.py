@@ -41,10 +41,7 @@ GENERATORS: dict[str, Generator] = {
 #: they would cost more compositions their lowest structure than they gain.
 BESIDE = {"complexes": 0.3}
 
-#: Those that need a folder of structures.
-FROM_FOLDER = ("given", "substitution")
-
-__all__ = ["FROM_FOLDER", "GENERATORS", "ProbeSettings", "ProbeStructure", "build_probes", "missing"]
+__all__ = ["GENERATORS", "ProbeSettings", "ProbeStructure", "build_probes", "missing"]
 
 
 def missing(generator: str, folder: str = "") -> str:
@@ -54,7 +51,7 @@ def missing(generator: str, folder: str = "") -> str:
         generator: One of `GENERATORS`.
         folder: As of `ProbeSettings`.
     """
-    if generator in FROM_FOLDER and not folder:
+    if generator in ("given", "substitution") and not folder:
         return f"generator {generator!r} needs a folder of structures: set probes.folder, or leave it out"
     if generator == "random" and not find_spec("pyxtal"):
         return NO_PYXTAL

@@ -107,7 +107,7 @@ def test_sites_that_are_all_but_full_are_full(tmp_path, occupancies, formula):
     assert (found.composition.reduced_formula, len(found)) == (formula, 2)
 
 
-def test_the_best_of_few_arrangements_is_found_surely_and_many_are_not_all_tried(tmp_path, monkeypatch):
+def test_the_best_of_few_arrangements_is_looked_for_and_many_are_not_all_tried(tmp_path, monkeypatch):
     asked = []
 
     class Told(OrderDisorderedStructureTransformation):
